@@ -1,0 +1,1 @@
+"""The second import name: `from gpuemu import Client` gives what `pytest_gpuemu` exports."""

@@ -1,0 +1,1 @@
+"""The client: talks to a daemon over its socket, and the data classes that it returns."""

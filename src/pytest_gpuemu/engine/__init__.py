@@ -1,0 +1,1 @@
+"""Everything that knows no pytest: cases, references, verdicts, the store and the daemon."""

@@ -1,0 +1,83 @@
+"""The errors that a user meets, one small flat family.
+
+Each message names the place (file, key, option, op), the value by ``repr`` and the way out.
+A kernel that fails a case raises none of these: that is a `KernelMismatch`, an AssertionError.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_gpuemu.engine.verdict import Verdict
+
+
+class GpuemuError(Exception):
+    """Base of every error that pytest-gpuemu raises on purpose."""
+
+
+class ConfigError(GpuemuError):
+    """A wrong key or value in gpuemu.toml, in a marker or in an option."""
+
+
+class SchemaError(ConfigError):
+    """A schema that does not parse, or that no case can satisfy."""
+
+
+class UnknownOpError(ConfigError):
+    """An op name that no marker, gpuemu.toml or built-in defines."""
+
+
+class SeedError(ConfigError):
+    """A seed or a case id that is not `N` or `N~edits` with 0 <= N < 2**64."""
+
+
+class ReferenceFailed(GpuemuError):
+    """The reference raised, or gave an output that does not fit the schema."""
+
+
+class OutputError(GpuemuError):
+    """The kernel's output cannot be read as an array, or outputs are missing or unknown."""
+
+
+class CannotRunHere(GpuemuError):
+    """The platform or the array library cannot hold this case: neither a pass nor a failure."""
+
+
+class ProtocolError(GpuemuError):
+    """A message that is no valid request or reply. `code` is the wire's name for what is wrong."""
+
+    def __init__(self, message: str, code: str = "InvalidRequest") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class StoreError(GpuemuError):
+    """The store cannot be read or written; the message names the file and what to do."""
+
+
+class ClientError(GpuemuError):
+    """The daemon could not be reached, or answered with an error. `code` is the wire's, if any."""
+
+    def __init__(self, message: str, code: str | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class KernelMismatch(AssertionError):
+    """The kernel's output failed its case. `verdict` says how; the text is the whole report."""
+
+    def __init__(self, message: str, verdict: Verdict) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Name the nearest known words, or all of them where none is near: ends an error message."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
+    if near:
+        return "did you mean " + " or ".join(repr(name) for name in near) + "?"
+    return "known: " + ", ".join(names)

@@ -1,0 +1,1 @@
+"""Built-in operators, one file a family; `BUILTIN_OPS` has them all by name."""
