@@ -1,0 +1,258 @@
+"""Arrays of other libraries: from a kernel's output to NumPy, and from a case's input to the kernel's.
+
+Here: NumPy, torch, CuPy, JAX, and whatever speaks DLPack or __array__; bfloat16 and float8 are moved
+as bits and never through another type. Elsewhere: what memory a case's arrays lie in (buffers.py).
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+
+from pytest_gpuemu.engine.errors import CannotRunHere, OutputError
+from pytest_gpuemu.engine.op import LIBRARIES, Array
+
+# torch's name of each dtype that NumPy has no type of its own for, and integers of the same size.
+_AS_BITS = {
+    "bfloat16": (ml_dtypes.bfloat16, "int16"),
+    "float8_e4m3fn": (ml_dtypes.float8_e4m3fn, "uint8"),
+    "float8_e5m2": (ml_dtypes.float8_e5m2, "uint8"),
+}
+
+
+def to_numpy(x: Any) -> Array:
+    """The same values as a NumPy array, with ml_dtypes for bfloat16 and float8.
+
+    Shares memory with x where x lies in CPU memory and its library allows it. Raises OutputError
+    for what is no array: the message says what it got.
+    """
+    if isinstance(x, np.ndarray):
+        return x
+    if isinstance(x, np.generic):
+        return np.asarray(x)
+    if x is None:
+        raise OutputError(
+            "the kernel returned None: return the output, or write into fuzz_case.outputs "
+            "and call check() without an argument"
+        )
+    if isinstance(x, (bool, int, float, complex)):
+        raise OutputError(
+            f"the kernel returned {x!r}, a Python {type(x).__name__} without a dtype: return a 0-d array"
+        )
+    if isinstance(x, (list, tuple, dict, str, bytes)):
+        raise OutputError(f"the kernel returned a {type(x).__name__}, not an array: {_brief(x)}")
+    library = type(x).__module__.split(".")[0]
+    if library == "torch" or _is_instance_of(x, "torch", "Tensor"):
+        return _from_torch(x)
+    for method in ("copy_to_host", "get"):  # Numba's device arrays, CuPy's
+        if hasattr(x, "__cuda_array_interface__") and hasattr(x, method):
+            return np.asarray(getattr(x, method)())
+    return _through_protocols(x)
+
+
+def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset: int = 0) -> Any:
+    """The same values, with the same strides, as an array of library ("numpy", "torch", "cupy", "jax").
+
+    torch on the CPU shares the memory, so that the guard bands around it stay in force. storage_offset
+    is the number of elements before the array's first that belong to its torch storage; they must lie
+    in the same allocation. Raises CannotRunHere where the library or the platform cannot hold it.
+    """
+    if library not in LIBRARIES:
+        raise ValueError(f"library {library!r} is none of {LIBRARIES}")
+    if library == "numpy":
+        return array
+    if library == "torch":
+        return _to_torch(array, device, storage_offset)
+    return _to_cupy(array, device) if library == "cupy" else _to_jax(array, device)
+
+
+def device_of(x: Any) -> str:
+    """Where an array lies, such as "cpu" or "cuda:0"."""
+    if _is_instance_of(x, "torch", "Tensor"):
+        return str(x.device)
+    if type(x).__module__.split(".")[0] == "cupy":
+        return f"cuda:{x.device.id}"
+    if hasattr(x, "devices") and _is_instance_of(x, "jax", "Array"):
+        platforms = sorted(f"{device.platform}:{device.id}" for device in x.devices())
+        return ",".join(platforms).replace("cpu:0", "cpu").replace("gpu:", "cuda:")
+    return "cuda" if hasattr(x, "__cuda_array_interface__") else "cpu"
+
+
+def _from_torch(tensor: Any) -> Array:
+    if tensor.device.type == "meta":
+        raise OutputError("the kernel returned a torch tensor on the meta device, which holds no values")
+    if str(tensor.layout) != "torch.strided" or tensor.is_quantized:
+        kind = "quantized" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
+        raise OutputError(f"the kernel returned a {kind} torch tensor: return a dense one (.to_dense())")
+    dense = tensor.detach().cpu().resolve_conj().resolve_neg()
+    name = str(tensor.dtype).removeprefix("torch.")
+    try:
+        if name in _AS_BITS:
+            dtype, bits = _AS_BITS[name]
+            import torch
+
+            as_bits: Array = dense.view(getattr(torch, bits)).numpy()
+            return as_bits.view(dtype)
+        plain: Array = dense.numpy()
+        return plain
+    except (TypeError, RuntimeError) as error:
+        raise OutputError(
+            f"the kernel returned a torch tensor of dtype {name}, which NumPy cannot read: {error}"
+        ) from error
+
+
+def _through_protocols(x: Any) -> Array:
+    try:
+        array = np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
+    except (TypeError, ValueError, RuntimeError, BufferError, AttributeError) as error:
+        if not hasattr(x, "__array__") and not hasattr(x, "__dlpack__"):
+            raise OutputError(
+                f"the kernel returned {type(x).__module__}.{type(x).__qualname__} ({_brief(x)}), "
+                "which is no array: neither __array__ nor __dlpack__"
+            ) from error
+        raise OutputError(
+            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, which NumPy cannot read: {error}"
+        ) from error
+    if array.dtype == object:
+        raise OutputError(
+            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, "
+            "which NumPy reads as Python objects, not as numbers"
+        )
+    return array
+
+
+def _to_torch(array: Array, device: Any, storage_offset: int) -> Any:
+    torch = _import("torch")
+    if any(stride < 0 for stride in array.strides):
+        raise CannotRunHere(
+            f"torch has no negative strides: an array of strides {array.strides} bytes (layout 'reversed') "
+            "cannot be a torch tensor"
+        )
+    name = str(array.dtype)
+    dtype = getattr(torch, name, None)
+    if dtype is None:
+        raise CannotRunHere(f"torch {torch.__version__} has no dtype {name}")
+    itemsize = array.itemsize
+    # Bytes of the storage, from its first element to behind the last; then the strides over them, so
+    # that neither the dtype nor gaps and overlaps pass through NumPy's and torch's conversions.
+    memory = _span(array, storage_offset)
+    strides = [stride // itemsize for stride in array.strides]
+    if any(stride % itemsize for stride in array.strides):
+        raise CannotRunHere(
+            f"torch strides count elements: {array.strides} bytes are no multiple of {itemsize}"
+        )
+    if not memory.flags.writeable:
+        memory = memory.copy()
+    flat = torch.from_numpy(memory)
+    if device is not None:
+        try:
+            flat = flat.to(device)
+        except (RuntimeError, AssertionError) as error:  # torch asserts that it was built with CUDA
+            raise CannotRunHere(f"torch cannot use the device {device!r}: {error}") from error
+    if array.size == 0:
+        return torch.empty(array.shape, dtype=dtype, device=flat.device)
+    return flat.view(dtype).as_strided(array.shape, strides, storage_offset)
+
+
+def _to_cupy(array: Array, device: Any) -> Any:
+    cupy = _import("cupy")
+    try:
+        dtype = cupy.dtype(array.dtype)
+        with cupy.cuda.Device(0 if device is None else device):
+            memory = cupy.asarray(_span(array, 0))
+            first = memory.data + _bytes_before_first(array)
+            return cupy.ndarray(array.shape, dtype, first, strides=array.strides)
+    except (TypeError, ValueError) as error:
+        raise CannotRunHere(f"cupy {cupy.__version__} cannot hold dtype {array.dtype}: {error}") from error
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise CannotRunHere(f"cupy finds no usable GPU: {error}") from error
+
+
+def _to_jax(array: Array, device: Any) -> Any:
+    jax = _import("jax")
+    if not array.flags.c_contiguous:
+        raise CannotRunHere(
+            f"jax arrays have no strides: an array of shape {list(array.shape)} and strides {array.strides} "
+            "bytes cannot be one (only the contiguous layout)"
+        )
+    if not jax.config.jax_enable_x64 and str(array.dtype) in ("float64", "int64", "uint64"):
+        raise CannotRunHere(f"jax holds no {array.dtype} unless jax_enable_x64 is set")
+    try:
+        placed = device if device is None or not isinstance(device, str) else jax.devices(device)[0]
+        return jax.device_put(np.array(array), placed)  # a copy: a jax array never changes
+    except (TypeError, RuntimeError) as error:
+        raise CannotRunHere(f"jax {jax.__version__} cannot hold dtype {array.dtype}: {error}") from error
+
+
+def _span(array: Array, elements_before: int) -> Array:
+    """The memory from the lowest to behind the highest address of array, as bytes, shared.
+
+    It starts elements_before elements earlier. Where array is no view of a larger allocation this
+    cannot be, and ValueError says so.
+    """
+    before = _bytes_before_first(array) + elements_before * array.itemsize
+    if array.size == 0:
+        return np.empty(0, np.uint8)
+    nbytes = (
+        before
+        + array.itemsize
+        + sum(
+            (size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True) if stride > 0
+        )
+    )
+    if elements_before:
+        root = array
+        while isinstance(root.base, np.ndarray):
+            root = root.base
+        offset = _address(array) - before - _address(root)
+        if offset < 0 or offset + nbytes > root.nbytes:
+            raise ValueError(f"storage_offset {elements_before} reaches outside of the array's allocation")
+    first = array[tuple(slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)]
+    whole = _Memory(_address(first) - elements_before * array.itemsize, nbytes, array)
+    return np.asarray(whole)
+
+
+class _Memory:
+    """nbytes of memory from an address, through NumPy's array interface; keeps its owner alive."""
+
+    def __init__(self, address: int, nbytes: int, owner: Array) -> None:
+        self.owner = owner
+        self.__array_interface__ = {
+            "shape": (nbytes,),
+            "typestr": "|u1",
+            "data": (address, not owner.flags.writeable),
+            "version": 3,
+        }
+
+
+def _bytes_before_first(array: Array) -> int:
+    """How far below element [0, ..., 0] the lowest address of array lies: > 0 for reversed axes."""
+    return sum(
+        -(size - 1) * stride for size, stride in zip(array.shape, array.strides, strict=True) if stride < 0
+    )
+
+
+def _address(array: Array) -> int:
+    return int(array.ctypes.data)
+
+
+def _import(library: str) -> Any:
+    try:
+        return __import__(library)
+    except ImportError as error:
+        raise CannotRunHere(f"{library} is not installed here: {error}") from error
+
+
+def _is_instance_of(x: Any, library: str, name: str) -> bool:
+    """isinstance without importing the library: what it made cannot exist before it is imported."""
+    module = sys.modules.get(library)
+    cls = getattr(module, name, None)
+    return isinstance(cls, type) and isinstance(x, cls)
+
+
+def _brief(x: Any) -> str:
+    text = repr(x)
+    return text if len(text) <= 60 else text[:57] + "..."

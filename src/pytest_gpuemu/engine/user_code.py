@@ -1,0 +1,45 @@
+"""Calling user code: tests, kernels, references, invariants.
+
+Here: the one place outside the daemon that catches every exception, and the traceback of what it caught.
+Elsewhere: which arguments a function gets (references.py), what a failure means (judge.py).
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """What a call gave: a value, or the error it raised with the text of its traceback.
+
+    The traceback starts in the user's code: the frame of `call` is left out.
+    """
+
+    value: Any = None
+    error: Exception | None = None
+    traceback: str = ""
+
+    @property
+    def summary(self) -> str:
+        """The error in one line, such as `ValueError: bad shape`; empty where there is none."""
+        if self.error is None:
+            return ""
+        return "".join(traceback.format_exception_only(type(self.error), self.error)).strip()
+
+
+def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Called:
+    """Call user code and capture what it raises.
+
+    Only Exception is captured: KeyboardInterrupt, SystemExit and pytest's own outcomes (skip, xfail)
+    are BaseExceptions and pass through.
+    """
+    try:
+        return Called(function(*args, **kwargs))
+    except Exception as error:
+        frames = error.__traceback__.tb_next if error.__traceback__ else None
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        return Called(error=error, traceback=text.rstrip())
