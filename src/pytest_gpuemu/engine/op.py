@@ -147,6 +147,7 @@ class Op:
     references: acceptable ones; the best counts. Each is called with float64 arrays (integers and
     bools as they are) and the params. canonical maps outputs to what is compared, for outputs with
     several right answers: argmax's index to the value at that index.
+    tolerance holds for every output; where it is None, tolerances is looked up by the output's dtype.
     shape_rule, if there, gives an output's shape that dims cannot express:
     (output name, input shapes by name, params) -> shape.
     """
@@ -164,6 +165,7 @@ class Op:
     library: str = "numpy"
     max_bytes: int = DEFAULT_MAX_BYTES
     tolerance: Tolerance | None = None
+    tolerances: Mapping[str, Tolerance] = field(default_factory=dict)
     compute: str | None = None
     rounding: str = "nearest"
     scale: str = "element"
