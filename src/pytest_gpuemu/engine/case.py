@@ -1,4 +1,9 @@
-"""A case: a plan with its arrays, as a kernel gets them and as the reference reads them."""
+"""A case: a plan with its arrays, as a kernel gets them and as the reference reads them.
+
+Here: building the arrays of a plan, and a case from a caller's own arrays.
+Elsewhere: the plan (plan.py), the values (values.py), the memory (buffers.py), buffers for outputs
+(output_buffers.py).
+"""
 
 from __future__ import annotations
 
@@ -6,9 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_gpuemu.engine.buffers import Buffer
-from pytest_gpuemu.engine.op import Array, Op
-from pytest_gpuemu.engine.plan import Plan
+import numpy as np
+
+from pytest_gpuemu.engine.buffers import Buffer, allocate
+from pytest_gpuemu.engine.dtypes import numpy_dtype
+from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
+from pytest_gpuemu.engine.op import Array, Input, Op
+from pytest_gpuemu.engine.plan import Plan, plan_case
+from pytest_gpuemu.engine.rng import derive_seed
+from pytest_gpuemu.engine.schema import DimExpr
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,3 +42,160 @@ class Case:
     @property
     def params(self) -> dict[str, Any]:
         return dict(self.plan.params)
+
+
+def make_case(op: Op, seed: int, edits: str = "") -> Case:
+    """The case of that op, seed and edits. Raises what plan_case and build_case raise."""
+    return build_case(op, plan_case(op, seed, edits))
+
+
+def build_case(op: Op, plan: Plan) -> Case:
+    """The arrays of a plan. Raises CannotRunHere where a layout cannot be mapped."""
+    buffers, originals = {}, {}
+    for x in op.inputs:
+        gap = None if x.kind == "values" else _harmless_gap(x, plan.dims)
+        buffer = allocate(
+            plan.shapes[x.name],
+            plan.dtypes[x.name],
+            plan.layouts[x.name],
+            derive_seed(plan.seed, f"layout/{x.name}"),
+            gap=gap,
+        )
+        drawn = _values(x, plan, buffer.view)
+        buffer.fill(np.broadcast_to(drawn, buffer.view.shape))
+        buffers[x.name] = buffer
+        originals[x.name] = np.array(buffer.view, order="C")
+    return Case(
+        op=op,
+        plan=plan,
+        inputs={name: buffer.view for name, buffer in buffers.items()},
+        originals=originals,
+        buffers=buffers,
+    )
+
+
+def case_from_arrays(
+    op: Op, inputs: Mapping[str, Array], params: Mapping[str, Any] | None = None, seed: int = 0
+) -> Case:
+    """A case of a caller's own arrays, with the dims that their shapes give. It has no buffers.
+
+    An op with one input takes its array under any name. Params that are not given have their first
+    choice. Raises ConfigError for an unknown or missing name, and for a shape that does not fit.
+    """
+    names = [x.name for x in op.inputs]
+    if len(names) == 1 and len(inputs) == 1:
+        inputs = {names[0]: next(iter(inputs.values()))}
+    for name in inputs:
+        if name not in names:
+            raise ConfigError(f"op {op.name!r}: unknown input {name!r}; {did_you_mean(name, names)}")
+    if missing := [name for name in names if name not in inputs]:
+        raise ConfigError(
+            f"op {op.name!r}: input {missing[0]!r} is missing among {', '.join(inputs) or 'none'}"
+        )
+    known = [param.name for param in op.params]
+    for name in params or {}:
+        if name not in known:
+            raise ConfigError(f"op {op.name!r}: unknown param {name!r}; {did_you_mean(name, known)}")
+    dims = _dims_of(op, inputs)
+    dtypes = {name: str(inputs[name].dtype) for name in names}
+    for name, dtype in dtypes.items():
+        try:
+            numpy_dtype(dtype)
+        except ConfigError as error:
+            raise ConfigError(f"op {op.name!r}: input {name!r}: {error}") from None
+    floating = [dtypes[x.name] for x in op.inputs if x.is_floating]
+    plan = Plan(
+        op_name=op.name,
+        seed=seed,
+        dims=dims,
+        dtype=floating[0] if floating else op.dtypes[0],
+        shapes={name: inputs[name].shape for name in names},
+        dtypes=dtypes,
+        layouts={name: "contiguous" if inputs[name].flags.c_contiguous else "strided" for name in names},
+        values=dict.fromkeys(names, "given"),
+        params={param.name: param.choices[0] for param in op.params} | dict(params or {}),
+    )
+    return Case(
+        op=op,
+        plan=plan,
+        inputs={name: inputs[name] for name in names},
+        originals={name: np.array(inputs[name], order="C") for name in names},
+    )
+
+
+def _values(x: Input, plan: Plan, view: Array) -> Array:
+    """The values of an input, of its shape, or of length 1 along an axis of stride 0."""
+    shape = plan.shapes[x.name]
+    if plan.layouts[x.name] == "broadcast":
+        shape = tuple(1 if step == 0 else size for size, step in zip(shape, view.strides, strict=True))
+    dtype, distribution = plan.dtypes[x.name], plan.values[x.name]
+    if distribution in ("zeros", "ones"):
+        drawn = np.full(shape, 0 if distribution == "zeros" else 1).astype(numpy_dtype(dtype))
+    else:
+        from pytest_gpuemu.engine import values
+
+        seed = derive_seed(plan.seed, f"values/{x.name}")
+        drawn = values.fill(x, shape, dtype, distribution, plan.dims, seed)
+    if x.name in plan.keep:
+        kept = np.zeros_like(drawn)
+        indices = [index for index in plan.keep[x.name] if index < drawn.size]
+        kept.reshape(-1)[indices] = drawn.reshape(-1)[indices]
+        drawn = kept
+    return drawn
+
+
+def _harmless_gap(x: Input, dims: Mapping[str, int]) -> int:
+    """What lies around and between indices: wrong where it is read, but not out of bounds."""
+    if x.kind == "index" and x.of is not None:
+        return max(x.of.evaluate(dims) - 1, 0)
+    return 0
+
+
+def _dims_of(op: Op, inputs: Mapping[str, Array]) -> dict[str, int]:
+    """The size of every dim, from the shapes of the inputs. Raises ConfigError where they conflict."""
+    found: dict[str, tuple[int, str]] = {}
+    compound: list[tuple[DimExpr, int, str]] = []
+    for x in op.inputs:
+        shape = inputs[x.name].shape
+        if len(shape) != len(x.dims):
+            raise ConfigError(
+                f"op {op.name!r}: input {x.name!r} has shape {list(shape)}, but the schema gives it "
+                f"{len(x.dims)} dims, [{', '.join(map(str, x.dims))}]"
+            )
+        for dim, size in zip(x.dims, shape, strict=True):
+            if str(dim) not in dim.names:
+                compound.append((dim, size, x.name))
+                continue
+            before = found.setdefault(str(dim), (size, x.name))
+            if before[0] != size:
+                raise ConfigError(
+                    f"op {op.name!r}: dim {dim} is {before[0]} in {before[1]!r} but {size} in {x.name!r}"
+                )
+    dims = {name: size for name, (size, _) in found.items()}
+    # Products and sums: each may give the one dim it has that is still unknown.
+    for _ in range(len(compound)):
+        for dim, size, _name in compound:
+            unknown = [name for name in dim.names if name not in dims]
+            if len(unknown) == 1 and (solved := _solve(dim, unknown[0], size, dims)) is not None:
+                dims[unknown[0]] = solved
+    for dim, size, name in compound:
+        unknown = [part for part in dim.names if part not in dims]
+        if unknown:
+            raise ConfigError(
+                f"op {op.name!r}: no shape tells {' and '.join(unknown)} of {dim} = {size} in input {name!r}"
+            )
+        if dim.evaluate(dims) != size:
+            found_here = f"{dim} is {dim.evaluate(dims)}"
+            sizes = ", ".join(f"{part}={dims[part]}" for part in dim.names) or "every case"
+            raise ConfigError(f"op {op.name!r}: input {name!r} has size {size}, but {found_here} for {sizes}")
+    return dims
+
+
+def _solve(dim: DimExpr, name: str, size: int, dims: Mapping[str, int]) -> int | None:
+    """The size of the dim called name that makes the expression equal size, where it is linear in it."""
+    base = dim.evaluate({**dims, name: 0})
+    slope = dim.evaluate({**dims, name: 1}) - base
+    if slope < 1 or (size - base) % slope or size < base:
+        return None
+    solved = (size - base) // slope
+    return solved if dim.evaluate({**dims, name: solved}) == size else None

@@ -1,0 +1,121 @@
+"""Edits: the text after `~` in a case id, which changes a drawn case in a few named places.
+
+Here: the grammar, and reading it for an op. Elsewhere: which edits are worth trying (minimize), the
+plan they are applied to (plan.py), value edits (case.py).
+
+    edits  = edit ("," edit)*            commas inside brackets or quotes belong to the value
+    edit   = DIM "=" SIZE                a dim of the schema: rows=1
+           | "dim." DIM "=" SIZE         the same, for a dim that is called dtype, layout or values
+           | "dtype=" DTYPE              the case's floating dtype
+           | "layout=" LAYOUT            of every input;  "layout." INPUT "=" LAYOUT  of one
+           | "values=" VALUES            of every input;  "values." INPUT "=" VALUES  of one;
+                                         a distribution, or zeros, or ones
+           | "keep." INPUT "=" I(":"I)*  only these elements (flat C order) keep their value, others are 0
+           | "param." NAME "=" CHOICE    one of the param's choices, as Python prints it
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pytest_gpuemu.engine.dtypes import FLOATS
+from pytest_gpuemu.engine.errors import SeedError, did_you_mean
+from pytest_gpuemu.engine.op import LAYOUTS, VALUES, Op
+
+VALUE_EDITS = ("zeros", "ones")
+_OPENING, _CLOSING, _QUOTES = "([{", ")]}", "'\""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edits:
+    """Edits that were read: the mappings are by dim, input or param name; None as an input name means all."""
+
+    dims: Mapping[str, int] = field(default_factory=dict)
+    dtype: str | None = None
+    layouts: Mapping[str | None, str] = field(default_factory=dict)
+    values: Mapping[str | None, str] = field(default_factory=dict)
+    keep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_edits(op: Op, text: str) -> Edits:
+    """The edits of that text. Raises SeedError, which names the edit and what it could be."""
+    dims: dict[str, int] = {}
+    dtype: str | None = None
+    layouts: dict[str | None, str] = {}
+    values: dict[str | None, str] = {}
+    keep: dict[str, tuple[int, ...]] = {}
+    params: dict[str, Any] = {}
+    for key, value in _split(op, text):
+        head, dot, name = key.partition(".")
+        inputs = [x.name for x in op.inputs]
+        if key == "dtype":
+            dtype = _one_of(op, key, value, FLOATS)
+        elif head == "layout" and (not dot or _known(op, key, name, inputs)):
+            layouts[name or None] = _one_of(op, key, value, LAYOUTS)
+        elif head == "values" and (not dot or _known(op, key, name, inputs)):
+            values[name or None] = _one_of(op, key, value, (*VALUES, *VALUE_EDITS))
+        elif head == "keep" and dot and _known(op, key, name, inputs):
+            keep[name] = tuple(_size(op, key, index) for index in value.split(":"))
+        elif head == "param" and dot and _known(op, key, name, [param.name for param in op.params]):
+            params[name] = _choice(op, name, value)
+        elif head == "dim" and dot and _known(op, key, name, op.dim_names):
+            dims[name] = _size(op, key, value)
+        elif _known(op, key, key, (*op.dim_names, "dtype", "layout", "values"), kinds="dim or edit"):
+            dims[key] = _size(op, key, value)
+    return Edits(dims=dims, dtype=dtype, layouts=layouts, values=values, keep=keep, params=params)
+
+
+def _split(op: Op, text: str) -> Iterator[tuple[str, str]]:
+    """The (key, value) pairs of the text."""
+    part, depth, quote = "", 0, ""
+    parts = []
+    for letter in text:
+        if letter == "," and not depth and not quote:
+            parts.append(part)
+            part = ""
+            continue
+        if quote or letter in _QUOTES:
+            quote = "" if letter == quote else quote or letter
+        else:
+            depth += (letter in _OPENING) - (letter in _CLOSING)
+        part += letter
+    for edit in (*parts, part):
+        key, equals, value = edit.partition("=")
+        if not equals or not key.strip() or not value.strip():
+            raise SeedError(
+                f"op {op.name!r}: edit {edit!r} is not NAME=VALUE; write edits such as rows=1,dtype=float16"
+            )
+        yield key.strip(), value.strip()
+
+
+def _known(op: Op, key: str, name: str, known: Iterable[str], kinds: str = "name") -> bool:
+    names = tuple(known)
+    if name not in names:
+        near = did_you_mean(name, names)
+        raise SeedError(f"op {op.name!r}: edit {key!r}: unknown {kinds} {name!r}; {near}")
+    return True
+
+
+def _one_of(op: Op, key: str, value: str, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise SeedError(f"op {op.name!r}: edit {key}={value!r}; {did_you_mean(value, known)}")
+    return value
+
+
+def _size(op: Op, key: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise SeedError(f"op {op.name!r}: edit {key}={value!r} is not a whole number >= 0")
+    return int(value)
+
+
+def _choice(op: Op, name: str, value: str) -> Any:
+    choices = next(param.choices for param in op.params if param.name == name)
+    for choice in choices:
+        if value in (repr(choice), str(choice)):
+            return choice
+    raise SeedError(
+        f"op {op.name!r}: edit param.{name}={value!r} is no choice of it: {', '.join(map(repr, choices))}"
+    )
