@@ -11,8 +11,14 @@ from types import MappingProxyType
 
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.ops.activations import ACTIVATIONS
+from pytest_gpuemu.engine.ops.attention import ATTENTION
+from pytest_gpuemu.engine.ops.convolution import CONVOLUTION
 from pytest_gpuemu.engine.ops.elementwise import ELEMENTWISE
+from pytest_gpuemu.engine.ops.indexing import INDEXING
 from pytest_gpuemu.engine.ops.linalg import LINALG
+from pytest_gpuemu.engine.ops.losses import LOSSES
+from pytest_gpuemu.engine.ops.normalization import NORMALIZATION
+from pytest_gpuemu.engine.ops.ordering import ORDERING
 from pytest_gpuemu.engine.ops.reductions import REDUCTIONS
 from pytest_gpuemu.engine.ops.softmax import SOFTMAXES
 
@@ -21,8 +27,14 @@ FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
         "elementwise": ELEMENTWISE,
         "activations": ACTIVATIONS,
         "reductions": REDUCTIONS,
+        "order": ORDERING,
         "softmax": SOFTMAXES,
-        "linear algebra": LINALG,
+        "normalization": NORMALIZATION,
+        "matrix products": LINALG,
+        "attention": ATTENTION,
+        "convolution": CONVOLUTION,
+        "indexing": INDEXING,
+        "losses": LOSSES,
     }
 )
 
