@@ -1,0 +1,219 @@
+"""NumPy's and SciPy's elementwise functions on traced arrays.
+
+Here: how much each function rounds, comparisons, logic, and calling a ufunc with its keywords.
+Elsewhere: how an error passes through it (closed_forms.py), ufunc methods such as reduce (dispatch.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.trace.closed_forms import CLOSED_FORMS
+from pytest_gpuemu.engine.trace.rounding import by_evaluation, finish
+from pytest_gpuemu.engine.trace.run import Run, Untraceable
+from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, is_real, value_of
+
+# No rounding at all.
+EXACT = frozenset(
+    ["negative", "absolute", "fabs", "positive", "conjugate", "maximum", "minimum", "fmax", "fmin", "sign", "floor", "ceil", "trunc", "rint", "copysign", "heaviside", "fmod", "isnan", "isfinite", "isinf", "signbit", "nextafter", "spacing"]
+)
+# Correctly rounded: u|v|. Two ulp on GPUs: 4u|v|. Any other: 4u|v| and an argument moved by 1.2u|x|,
+# which contains CUDA's expf, tanhf and erff, and __expf with its 2 + floor(1.173|x|) ulp.
+ONE = frozenset(["add", "subtract", "multiply", "square"])
+TWO = frozenset(["divide", "sqrt", "reciprocal"])
+ARGUMENT_UNITS = 1.2
+# GPU languages without tanh write it by exp: 2u absolute.
+ABSOLUTE_UNITS = {"tanh": 2.0}
+COMPARISONS = frozenset(["less", "less_equal", "greater", "greater_equal", "equal", "not_equal"])
+LOGIC = frozenset(["logical_and", "logical_or", "logical_not", "logical_xor"])
+BITWISE_LOGIC = {
+    "bitwise_and": "logical_and",
+    "bitwise_or": "logical_or",
+    "bitwise_xor": "logical_xor",
+    "invert": "logical_not",
+    "bitwise_not": "logical_not",
+}
+POLE = {"divide": 1, "reciprocal": 0, "log": 0, "log2": 0, "log10": 0}
+
+
+def call(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    """ufunc(*inputs, **kwargs) for operands of which at least one, or `out`, is traced."""
+    run.check_time()
+    out = kwargs.pop("out", None)
+    where = kwargs.pop("where", True)
+    result = _apply(run, ufunc, inputs, kwargs)
+    if out is None and where is True:
+        return result
+    results = result if isinstance(result, tuple) else (result,)
+    outs = out if out is not None else (None,) * len(results)
+    stored = tuple(_store(run, r, o, where) for r, o in zip(results, outs, strict=True))
+    return stored if isinstance(result, tuple) else stored[0]
+
+
+def _store(run: Run, result: Traced, out: Any, where: Any) -> Traced:
+    """Write a result into `out`, only where `where` is true; what stays is what was there."""
+    if out is None:
+        raise Untraceable("it gives a ufunc where= without out=")
+    if not isinstance(out, Traced):
+        raise Untraceable("it writes a traced result into a plain NumPy array")
+    if where is not True:
+        from pytest_gpuemu.engine.trace.structural import select
+
+        result = select(run, where, result, out)
+    out[...] = result
+    return out
+
+
+def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    name = ufunc.__name__
+    values = [value_of(x) for x in inputs]
+    raw = ufunc(*values, **kwargs)
+    errors = [error_of(run, x) for x in inputs]
+    if name in COMPARISONS:
+        return Traced(run, raw, _undecided_comparison(values, errors))
+    if name in LOGIC or (name in BITWISE_LOGIC and np.asarray(raw).dtype == bool):
+        return Traced(run, raw, _undecided_logic(BITWISE_LOGIC.get(name, name), values, errors))
+    if name in ("isnan", "isfinite", "isinf"):
+        free = np.isinf(errors[0]).astype(float) if has_error(errors[0]) else 0.0
+        return Traced(run, raw, free)
+    if isinstance(raw, tuple):
+        return tuple(
+            _step(run, name, lambda *xs, i=i: ufunc(*xs, **kwargs)[i], part, values, errors)
+            for i, part in enumerate(raw)
+        )
+    if name in ("power", "float_power"):
+        special = _power(run, inputs, raw)
+        if special is not None:
+            return special
+    if name == "multiply" and any(np.asarray(x).dtype == bool for x in values):
+        # A mask: 0 or 1 times x is exact.
+        error = CLOSED_FORMS[name](raw, values, errors)
+        return finish(run, name, raw, error, 0.0, irregular=_irregular(run, name, ufunc, raw, values, errors))
+    return _step(run, name, lambda *xs: ufunc(*xs, **kwargs), raw, values, errors)
+
+
+def _step(run: Run, name: str, f: Any, raw: Any, values: list[Any], errors: list[Error]) -> Traced:
+    """One rounded step: the closed form where there is one, else evaluation at x +- e."""
+    units = _units(name, values)
+    if units and name not in ONE and name not in TWO and is_real(np.asarray(raw)):
+        errors = [_moved(run, x, e) for x, e in zip(values, errors, strict=True)]
+    form = CLOSED_FORMS.get(name)
+    raw = np.asarray(raw)
+    if not any(has_error(e) for e in errors):
+        propagated: Error = 0.0
+    elif form is not None and is_real(raw):
+        propagated = form(raw, values, errors)
+    else:
+        propagated = by_evaluation(f, values, errors, raw, run.arithmetic.largest, POLE.get(name))
+    return finish(
+        run,
+        name,
+        raw,
+        propagated,
+        units,
+        absolute=ABSOLUTE_UNITS.get(name, 0.0),
+        operands=values,
+        irregular=_irregular(run, name, f, raw, values, errors),
+    )
+
+
+def _units(name: str, values: Sequence[Any]) -> float:
+    if name in EXACT:
+        return 0.0
+    if name == "multiply" and any(_is_power_of_two(x) for x in values):
+        return 0.0
+    return 1.0 if name in ONE else 4.0
+
+
+def _is_power_of_two(x: Any) -> bool:
+    """Whether a scalar factor only moves the exponent: halving and doubling round nothing."""
+    if not isinstance(x, (int, float)) or x == 0 or not np.isfinite(x):
+        return False
+    return abs(float(np.frexp(x)[0])) == 0.5 and 2.0**-8 <= abs(x) <= 2.0**8
+
+
+def _moved(run: Run, x: Any, e: Error) -> Error:
+    """The argument's error, and 1.2u|x| for functions that reduce their argument in float32."""
+    x = np.asarray(x)
+    if not is_real(x):
+        return e
+    size = np.abs(x) * (ARGUMENT_UNITS * run.arithmetic.unit)
+    if not np.isfinite(size).all():
+        size = np.where(np.isfinite(size), size, 0.0)
+    return e + size
+
+
+def _irregular(run: Run, name: str, f: Any, raw: Any, values: Sequence[Any], errors: Sequence[Error]) -> Any:
+    """The propagated error at the elements of a mask, by evaluation."""
+    raw = np.asarray(raw)
+
+    def at(mask: Array) -> Array:
+        def pick(x: Any) -> Any:
+            return np.broadcast_to(np.asarray(x), raw.shape)[mask]
+
+        picked_errors = [pick(e) if has_error(e) else 0.0 for e in errors]
+        return by_evaluation(
+            f, [pick(x) for x in values], picked_errors, raw[mask], run.arithmetic.largest, POLE.get(name)
+        )
+
+    return at
+
+
+def _power(run: Run, inputs: Sequence[Any], raw: Any) -> Traced | None:
+    """x**p for the exponents that kernels write otherwise: products, roots and reciprocals."""
+    base, exponent = inputs
+    if not isinstance(exponent, (int, float)):
+        return None
+    if exponent == 2:
+        return _with_value(_apply(run, np.square, [base], {}), raw)
+    if exponent == 1:
+        return _with_value(_apply(run, np.positive, [base], {}), raw)
+    if exponent == 0.5:
+        return _with_value(_apply(run, np.sqrt, [base], {}), raw)
+    if exponent == 3:
+        return _with_value(_apply(run, np.multiply, [_apply(run, np.square, [base], {}), base], {}), raw)
+    if exponent == -1 and is_real(np.asarray(value_of(base))):
+        return _with_value(_apply(run, np.reciprocal, [base], {}), raw)
+    if exponent == -0.5:
+        root = _apply(run, np.sqrt, [base], {})
+        return _with_value(_apply(run, np.reciprocal, [root], {}), raw)
+    return None
+
+
+def _with_value(result: Traced, raw: Any) -> Traced:
+    """The result with the value that the reference itself would have got, its last bit included."""
+    return Traced(result.run, raw, result.error)
+
+
+def _undecided_comparison(values: Sequence[Any], errors: Sequence[Error]) -> Error:
+    """1.0 where the operands are within their errors of each other; integers and exact values: 0."""
+    if not any(has_error(e) for e in errors):
+        return 0.0
+    near = errors[0] + errors[1]
+    apart = np.abs(np.subtract(np.asarray(values[0], float), np.asarray(values[1], float))) > near
+    undecided = ~apart & (near > 0)
+    return undecided.astype(float) if np.any(undecided) else 0.0
+
+
+def _undecided_logic(name: str, values: Sequence[Any], errors: Sequence[Error]) -> Error:
+    """1.0 where the answer depends on an undecided operand."""
+    if not any(has_error(e) for e in errors):
+        return 0.0
+    open_ = [
+        (np.asarray(e) > 0) if np.asarray(x).dtype == bool else (np.asarray(e) > 0) & ~(np.abs(x) > e)
+        for x, e in zip(values, errors, strict=True)
+    ]
+    truth = [np.asarray(x).astype(bool) for x in values]
+    if name == "logical_not":
+        undecided = open_[0]
+    elif name == "logical_xor":
+        undecided = open_[0] | open_[1]
+    else:
+        # `and` is settled by a decided False, `or` by a decided True.
+        settles = [~o & (t == (name == "logical_or")) for t, o in zip(truth, open_, strict=True)]
+        undecided = (open_[0] | open_[1]) & ~settles[0] & ~settles[1]
+    return undecided.astype(float) if np.any(undecided) else 0.0
