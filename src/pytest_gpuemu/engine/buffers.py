@@ -190,7 +190,8 @@ def poison_bits(dtype: str, which: int) -> np.unsignedinteger[Any]:
     """The bit pattern of poison 0 or 1 of a dtype, as an unsigned integer of its size."""
     itemsize = numpy_dtype(dtype).itemsize
     pattern = _POISONS.get(dtype, _INTEGER_POISONS)[which]
-    return np.dtype(_UNSIGNED[itemsize]).type(pattern & (2 ** (8 * itemsize) - 1))
+    unsigned: np.unsignedinteger[Any] = _UNSIGNED[itemsize](pattern & (2 ** (8 * itemsize) - 1))
+    return unsigned
 
 
 def is_poison_certain(dtype: str) -> bool:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from pytest_gpuemu.engine import values
 from pytest_gpuemu.engine.buffers import Buffer, allocate
 from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
@@ -128,14 +129,9 @@ def _values(x: Input, plan: Plan, view: Array) -> Array:
     shape = plan.shapes[x.name]
     if plan.layouts[x.name] == "broadcast":
         shape = tuple(1 if step == 0 else size for size, step in zip(shape, view.strides, strict=True))
-    dtype, distribution = plan.dtypes[x.name], plan.values[x.name]
-    if distribution in ("zeros", "ones"):
-        drawn = np.full(shape, 0 if distribution == "zeros" else 1).astype(numpy_dtype(dtype))
-    else:
-        from pytest_gpuemu.engine import values
-
-        seed = derive_seed(plan.seed, f"values/{x.name}")
-        drawn = values.fill(x, shape, dtype, distribution, plan.dims, seed)
+    distribution = plan.values[x.name] if x.kind == "values" else "uniform"  # other kinds have their own
+    seed = derive_seed(plan.seed, f"values/{x.name}")
+    drawn = values.fill(x, shape, plan.dtypes[x.name], distribution, plan.dims, seed)
     if x.name in plan.keep:
         kept = np.zeros_like(drawn)
         indices = [index for index in plan.keep[x.name] if index < drawn.size]

@@ -23,8 +23,8 @@ from typing import Any
 from pytest_gpuemu.engine.dtypes import FLOATS
 from pytest_gpuemu.engine.errors import SeedError, did_you_mean
 from pytest_gpuemu.engine.op import LAYOUTS, VALUES, Op
+from pytest_gpuemu.engine.values import EDIT_VALUES
 
-VALUE_EDITS = ("zeros", "ones")
 _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "'\""
 
 
@@ -56,7 +56,7 @@ def read_edits(op: Op, text: str) -> Edits:
         elif head == "layout" and (not dot or _known(op, key, name, inputs)):
             layouts[name or None] = _one_of(op, key, value, LAYOUTS)
         elif head == "values" and (not dot or _known(op, key, name, inputs)):
-            values[name or None] = _one_of(op, key, value, (*VALUES, *VALUE_EDITS))
+            values[name or None] = _one_of(op, key, value, (*VALUES, *EDIT_VALUES))
         elif head == "keep" and dot and _known(op, key, name, inputs):
             keep[name] = tuple(_size(op, key, index) for index in value.split(":"))
         elif head == "param" and dot and _known(op, key, name, [param.name for param in op.params]):

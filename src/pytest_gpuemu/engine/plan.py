@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_gpuemu.engine.edits import VALUE_EDITS, Edits, read_edits
+from pytest_gpuemu.engine.edits import Edits, read_edits
 from pytest_gpuemu.engine.errors import ConfigError, SeedError
 from pytest_gpuemu.engine.op import Input, Op, tensor_shape
 from pytest_gpuemu.engine.rng import SeededRng, derive_seed
@@ -141,7 +141,9 @@ def possible_layouts(op: Op, x: Input) -> tuple[str, ...]:
 
 
 def possible_values(op: Op, x: Input) -> tuple[str, ...]:
-    """The value distributions that this input is drawn from."""
+    """The value distributions that this input is drawn from; for another kind than values, that kind."""
+    if x.kind != "values":
+        return (x.kind,)
     return x.values if x.values is not None else op.values
 
 
@@ -242,10 +244,10 @@ def _edited_layout(op: Op, x: Input, shape: tuple[int, ...], plan: Plan, edits: 
 
 def _edited_values(op: Op, x: Input, plan: Plan, edits: Edits) -> str:
     named, every = edits.values.get(x.name), edits.values.get(None)
-    if named in VALUE_EDITS and x.kind != "values":
+    if x.kind == "values":
+        return named or every or plan.values[x.name]
+    if named is not None:
         raise SeedError(
-            f"op {op.name!r}: edit values.{x.name}={named}: a {x.kind!r} input takes distributions only"
+            f"op {op.name!r}: edit values.{x.name}={named}: an input of kind {x.kind!r} has no distribution"
         )
-    if named is None and every in VALUE_EDITS and x.kind != "values":
-        return plan.values[x.name]
-    return named or every or plan.values[x.name]
+    return plan.values[x.name]

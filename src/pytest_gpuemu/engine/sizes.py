@@ -76,14 +76,15 @@ class _Mood:
 
 # Interpreters of GPU code take 10 ms a program and more, so most cases are small.
 _MOODS = (
-    _Mood(30, (1, 40), 0, (1, 1), 2**14, 2**19),
-    _Mood(26, (1, 160), 0, (1, 1), 2**16, 2**21),
-    _Mood(12, (1, 300), 0, (1, 1), 2**17, 2**23),
+    _Mood(24, (1, 40), 0, (1, 1), 2**14, 2**19),
+    _Mood(30, (1, 160), 0, (1, 1), 2**16, 2**21),
+    _Mood(14, (1, 300), 0, (1, 1), 2**17, 2**23),
     _Mood(6, (1, 2), 1, (1, 300), 2**14, 2**19),
     _Mood(13, (1, 40), 1, (257, 4200), 2**17, 2**23),
     _Mood(8, (1, 40), -1, (129, 1100), 2**20, 2**25),
     _Mood(5, (1, 3), 1, (4300, 70001), 2**18, 2**23),
 )
+_TINY = (1, 5)
 _MOOD_OF_WEIGHT = tuple(mood for mood in _MOODS for _ in range(mood.weight))
 
 
@@ -156,8 +157,16 @@ def _draw(op: Op, dtype: str, rng: SeededRng) -> Sizes:
         if mood.chosen < 0:
             left_out = rng.choice((None, *free))
             special.update(name for name in free if name != left_out)
+    # With many dims, all but three at a time are tiny: else the byte limit would leave none of any size.
+    tiny = [name for name in free if name not in special]
+    rng.shuffle(tiny)
+    del tiny[: max(3 - len(special), 0)]
     sizes = {
-        name: _draw_size(op.dims.get(name), *(mood.special if name in special else mood.ordinary), rng)
+        name: _draw_size(
+            op.dims.get(name),
+            *(mood.special if name in special else _TINY if name in tiny else mood.ordinary),
+            rng,
+        )
         for name in names
     }
     if len(free) > 1 and rng.gen_range(0, 7) == 0:

@@ -1,0 +1,164 @@
+"""Coverage: which combinations the cases of a campaign meet, and seeds chosen so that they meet many early.
+
+Here: the factors of an op (the size class of each dim, the dtype, the layout and the distribution of each
+input, the params), counting pairs of their levels, and the seeds of a campaign.
+Elsewhere: what a single seed draws (plan.py), how the counts are shown (the campaign's summary).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.plan import Plan, plan_case, possible_layouts, possible_values
+from pytest_gpuemu.engine.rng import SEED_BITS_DRAWN, derive_seed
+from pytest_gpuemu.engine.sizes import SIZE_CLASSES, candidates, size_class
+
+# Attempts for one case: many while single levels are missing, fewer as new pairs grow rare.
+_MOST_ATTEMPTS = 40
+_LEVEL_WEIGHT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Factor:
+    """Something that differs between the cases of an op, and the levels that it may have."""
+
+    name: str
+    levels: tuple[str, ...]
+
+
+def factors(op: Op) -> tuple[Factor, ...]:
+    """The factors of an op that have two levels at least.
+
+    The levels are those of each factor alone: a few pairs of them may exclude each other.
+    """
+    found = [Factor(f"size of {name}", _size_levels(op, name)) for name in op.dim_names]
+    if sum(len(factor.levels) > 1 for factor in found) > 1:
+        found.append(Factor("equal sizes", ("no", "yes")))
+    found.append(Factor("dtype", op.dtypes))
+    found += [Factor(f"layout of {x.name}", possible_layouts(op, x)) for x in op.inputs]
+    found += [Factor(f"values of {x.name}", possible_values(op, x)) for x in op.inputs]
+    found += [
+        Factor(f"param {param.name}", tuple(dict.fromkeys(map(repr, param.choices)))) for param in op.params
+    ]
+    return tuple(factor for factor in found if len(factor.levels) > 1)
+
+
+def levels_of(plan: Plan) -> dict[str, str]:
+    """By factor name, the level that a plan has; it may name factors that the op does not vary."""
+    sizes = list(plan.dims.values())
+    return {
+        **{f"size of {name}": size_class(size) for name, size in plan.dims.items()},
+        "equal sizes": "yes" if len(set(sizes)) < len(sizes) else "no",
+        "dtype": plan.dtype,
+        **{f"layout of {name}": layout for name, layout in plan.layouts.items()},
+        **{f"values of {name}": values for name, values in plan.values.items()},
+        **{f"param {name}": repr(value) for name, value in plan.params.items()},
+    }
+
+
+class Coverage:
+    """Which levels and pairs of levels the cases added so far have met.
+
+    counts holds, by factor name, how many cases had each level; unmet levels count 0.
+    """
+
+    def __init__(self, op: Op) -> None:
+        self.factors = factors(op)
+        self.cases = 0
+        self.counts: dict[str, Counter[str]] = {
+            factor.name: Counter(dict.fromkeys(factor.levels, 0)) for factor in self.factors
+        }
+        # Each level of each factor has a bit; _met[i] holds the levels met together with level i.
+        self._bits: dict[tuple[str, str], int] = {}
+        for factor in self.factors:
+            for level in factor.levels:
+                self._bits[factor.name, level] = len(self._bits)
+        self._met = [0] * len(self._bits)
+
+    def add(self, plan: Plan) -> int:
+        """Count the case of this plan; returns the number of pairs that it was the first to meet."""
+        met_before = self.pairs_met
+        levels = self._indices(plan)
+        mask = sum(1 << index for index in levels)
+        for index in levels:
+            self._met[index] |= mask
+        for name, level in levels_of(plan).items():
+            if (name, level) in self._bits:
+                self.counts[name][level] += 1
+        self.cases += 1
+        return self.pairs_met - met_before
+
+    def new_pairs(self, plan: Plan) -> tuple[int, int]:
+        """How many levels, and how many pairs of levels, this plan would be the first to meet."""
+        levels = self._indices(plan)
+        mask = sum(1 << index for index in levels)
+        new = [(mask & ~self._met[index]).bit_count() for index in levels]
+        new_levels = sum(not self._met[index] for index in levels)
+        return new_levels, (sum(new) - new_levels) // 2
+
+    @property
+    def pairs_met(self) -> int:
+        met_levels = sum(mask > 0 for mask in self._met)
+        return (sum(mask.bit_count() for mask in self._met) - met_levels) // 2
+
+    @property
+    def pairs_possible(self) -> int:
+        """The pairs of levels of two factors, those that exclude each other counted too."""
+        sizes = [len(factor.levels) for factor in self.factors]
+        return (sum(sizes) ** 2 - sum(size * size for size in sizes)) // 2
+
+    @property
+    def unmet(self) -> dict[str, tuple[str, ...]]:
+        """By factor name, the levels that no case had; factors without any are left out."""
+        return {
+            name: tuple(level for level, count in levels.items() if not count)
+            for name, levels in self.counts.items()
+            if not all(levels.values())
+        }
+
+    def unmet_pairs(self, limit: int = 5) -> list[tuple[str, str]]:
+        """The first few pairs that no case had, as `factor: level` texts."""
+        names = list(self._bits)
+        found: list[tuple[str, str]] = []
+        for index, one in enumerate(names):
+            for other_index, other in enumerate(names[index + 1 :], index + 1):
+                if len(found) == limit:
+                    return found
+                if one[0] != other[0] and not self._met[index] >> other_index & 1:
+                    found.append((": ".join(one), ": ".join(other)))
+        return found
+
+    def _indices(self, plan: Plan) -> list[int]:
+        bits = self._bits
+        return [bits[pair] for pair in levels_of(plan).items() if pair in bits]
+
+
+def campaign_seeds(op: Op, master: int, count: int) -> Iterator[int]:
+    """The seeds of a campaign's cases, each below 2**48: a function of the op's record and master alone.
+
+    Case i takes the one of some seeds derived from (master, op name, i, attempt) whose plan meets the
+    most levels, and then pairs of levels, that no case before it met. A smaller count gives a prefix.
+    """
+    coverage = Coverage(op)
+    attempts = _MOST_ATTEMPTS
+    for position in range(count):
+        best: tuple[int, int, Plan] | None = None
+        for attempt in range(attempts):
+            seed = derive_seed(master, f"{op.name}/{position}/{attempt}") >> (64 - SEED_BITS_DRAWN)
+            plan = plan_case(op, seed)
+            new_levels, new_pairs = coverage.new_pairs(plan)
+            gain = new_levels * _LEVEL_WEIGHT + new_pairs
+            if best is None or gain > best[0]:
+                best = (gain, new_pairs, plan)
+        assert best is not None
+        coverage.add(best[2])
+        attempts = max(1, min(_MOST_ATTEMPTS, 2 * best[1]))
+        yield best[2].seed
+
+
+def _size_levels(op: Op, name: str) -> tuple[str, ...]:
+    met = {size_class(size) for size in candidates(op.dims.get(name))}
+    return tuple(level for level in SIZE_CLASSES if level in met)
