@@ -97,7 +97,7 @@ class Config:
     project: str | None = None
     fuzz: FuzzSettings = FuzzSettings()
     tolerances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    reference_timeout_s: float = 60.0
+    reference_timeout_s: float = 25.0
     reference_memory_mb: int = 8192
     ops: tuple[OpEntry, ...] = ()
     kernels: tuple[KernelEntry, ...] = ()
@@ -133,6 +133,13 @@ def load_config(start: Path, environ: Mapping[str, str] = os.environ) -> Config:
         if found is not None:
             return read_config(found[1], found[0])
     return Config(path=None, root=start)
+
+
+def config_at(path: Path | None, root: Path) -> Config:
+    """The config of exactly this file, or the defaults for root where path is None."""
+    if path is None:
+        return Config(path=None, root=root)
+    return load_config(root, {"GPUEMU_CONFIG": str(path)})
 
 
 def _config_in(folder: Path) -> tuple[Path, dict[str, Any]] | None:
@@ -184,7 +191,7 @@ def read_config(data: Mapping[str, Any], path: Path) -> Config:
         ),
         tolerances=_read_tolerances(validation, flat=False),
         reference_timeout_s=float(
-            validation.value("reference_timeout_s", 60.0, "a number of seconds > 0", _is_positive)
+            validation.value("reference_timeout_s", 25.0, "a number of seconds > 0", _is_positive)
         ),
         reference_memory_mb=validation.value("reference_memory_mb", 8192, "a whole number >= 1", _is_whole),
         ops=ops,

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+
 from pytest_gpuemu.engine.dtypes import DTYPES, numpy_dtype
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array

@@ -213,6 +213,13 @@ class Store:
         found = self._results("WHERE seed = ? AND (? IS NULL OR op = ?)", (str(seed), op, op), 1)
         return found[0] if found else None
 
+    def result_of(self, test_id: str, op: str, seed: int, edits: str) -> StoredResult | None:
+        """The result of exactly this key."""
+        found = self._results(
+            "WHERE test_id = ? AND op = ? AND seed = ? AND edits = ?", (test_id, op, str(seed), edits), 1
+        )
+        return found[0] if found else None
+
     def results(self, limit: int) -> list[StoredResult]:
         """The newest results, newest first."""
         return self._results("", (), limit)

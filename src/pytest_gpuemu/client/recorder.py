@@ -1,0 +1,98 @@
+"""Sending what a campaign found to the daemon, which stores it.
+
+Here: failures one at a time, passes in batches, and forgetting what passes now. A method returns when the
+daemon has stored it: from then on no crash loses it. Elsewhere: the store (engine/store.py), the daemon's
+restart (launch.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_gpuemu.client.transport import NngTransport, Transport, ask
+from pytest_gpuemu.engine.protocol.requests import (
+    ForgetFailure,
+    PassedCase,
+    Ping,
+    RecordFailure,
+    RecordPassed,
+    to_message,
+)
+
+if TYPE_CHECKING:
+    from pytest_gpuemu.engine.verdict import Failure
+
+TIMEOUT_MS = 10_000
+_BATCH = 1_000
+
+
+class Recorder:
+    """Stores failures and passes through the daemon at a socket. Every method raises ClientError where the
+    daemon does not answer within TIMEOUT_MS (it may be restarting meanwhile), or cannot store."""
+
+    def __init__(self, socket_path: Path, *, transport: Transport | None = None) -> None:
+        self._transport = transport or NngTransport(socket_path, timeout_ms=TIMEOUT_MS)
+
+    def failure(self, failure: Failure) -> None:
+        """Store one failure."""
+        fields = {field.name: getattr(failure, field.name) for field in dataclasses.fields(failure)}
+        fields["op_name"] = fields.pop("op")
+        fields["shape"], fields["strides"] = list(failure.shape), list(failure.strides)
+        fields["fuzz_config"] = wire_overrides(failure.fuzz_config)
+        fields["findings"] = [_plain(dataclasses.asdict(finding)) for finding in failure.findings]
+        fields["stats"] = None if failure.stats is None else _plain(dataclasses.asdict(failure.stats))
+        self._send(RecordFailure(**fields))
+
+    def passed(self, batch: Sequence[PassedCase]) -> None:
+        """Store cases that passed."""
+        for start in range(0, len(batch), _BATCH):
+            cases = [
+                {field.name: getattr(case, field.name) for field in dataclasses.fields(case)}
+                for case in batch[start : start + _BATCH]
+            ]
+            ask(self._transport, {"type": RecordPassed.__name__, "cases": cases}, "Ok")
+
+    def forget(self, test_id: str, op: str, seed: int, edits: str = "") -> None:
+        """Remove a stored failure that passes now."""
+        self._send(ForgetFailure(test_id=test_id, op_name=op, seed=seed, edits=edits))
+
+    def store_error(self) -> str | None:
+        """Why the daemon cannot store anything; None where it can."""
+        error = ask(self._transport, to_message(Ping()), "Pong").get("store_error")
+        return None if error is None else str(error)
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _send(self, request: Any) -> None:
+        ask(self._transport, to_message(request), "Ok")
+
+
+def wire_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """Overrides of an op's record as JSON values that narrow_op reads back: (1, 300), which JSON would turn
+    into two candidates, becomes {min, max}; what JSON cannot hold becomes its repr."""
+    found = {key: _plain(value) for key, value in overrides.items()}
+    if isinstance(overrides.get("dims"), Mapping):
+        found["dims"] = {
+            name: {"min": sizes[0], "max": sizes[1]}
+            if isinstance(sizes, tuple) and len(sizes) == 2
+            else _plain(sizes)
+            for name, sizes in overrides["dims"].items()
+        }
+    return found
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): _plain(found) for key, found in value.items()}
+    if isinstance(value, (list, tuple, range, set, frozenset)):
+        return [_plain(found) for found in value]
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "shape", None) == ():  # a NumPy scalar
+        return item()
+    return getattr(value, "__name__", None) or repr(value)

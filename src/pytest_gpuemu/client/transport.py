@@ -1,0 +1,109 @@
+"""One request, one reply: the way to the daemon.
+
+Here: the Protocol that the client builds on, its pynng form, and the one place where an Error reply becomes a
+ClientError. Elsewhere: what the messages hold (engine/protocol/).
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, Protocol
+
+import pynng
+
+from pytest_gpuemu.engine.errors import ClientError, ProtocolError
+from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES, framing
+from pytest_gpuemu.engine.sockets import check_length, check_owner
+
+
+class Transport(Protocol):
+    """Sends a message and returns the reply. Raises ClientError where none comes."""
+
+    def request(self, message: dict[str, Any]) -> dict[str, Any]: ...
+
+    def close(self) -> None: ...
+
+
+class NngTransport:
+    """A connection to the daemon at a Unix socket, made with the first request; threads may share it.
+
+    While the daemon restarts, a request waits for it and is sent again: what it does must be repeatable, as
+    all requests are.
+    """
+
+    def __init__(self, socket_path: Path, *, timeout_ms: int) -> None:
+        self.socket_path = socket_path
+        self._timeout_ms = timeout_ms
+        self._lock = threading.Lock()
+        self._socket: Any = None
+
+    def request(self, message: dict[str, Any]) -> dict[str, Any]:
+        data = framing.encode(message, 2)
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise ClientError(
+                f"the {message['type']} request has {len(data)} bytes; the daemon reads at most "
+                f"{MAX_MESSAGE_BYTES}"
+            )
+        context = self._connected().new_context()
+        try:
+            context.send(data)
+            return framing.decode(context.recv())
+        except pynng.exceptions.Timeout:
+            raise ClientError(
+                f"the daemon at {self.socket_path} did not answer {message['type']} within "
+                f"{self._timeout_ms} ms; Client(timeout_ms=...) waits longer"
+            ) from None
+        except (pynng.exceptions.NNGException, ProtocolError) as error:
+            raise ClientError(
+                f"the {message['type']} request to {self.socket_path} failed: {error}"
+            ) from error
+        finally:
+            context.close()
+
+    def close(self) -> None:
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+                self._socket = None
+
+    def _connected(self) -> Any:
+        with self._lock:
+            if self._socket is None:
+                self._socket = self._dial()
+            return self._socket
+
+    def _dial(self) -> Any:
+        check_length(self.socket_path)
+        unreachable = ClientError(
+            f"Cannot connect to daemon at {self.socket_path}: is it running? "
+            "Start it with: gpuemu daemon start"
+        )
+        try:
+            check_owner(self.socket_path)
+        except (FileNotFoundError, NotADirectoryError):
+            raise unreachable from None
+        found = pynng.Req0()
+        found.recv_timeout = found.send_timeout = self._timeout_ms
+        found.recv_max_size = MAX_MESSAGE_BYTES + 2**20
+        found.resend_time = 1000
+        try:
+            found.dial(f"ipc://{self.socket_path}", block=True)
+        except pynng.exceptions.NNGException:
+            found.close()
+            raise unreachable from None
+        return found
+
+
+def ask(transport: Transport, message: dict[str, Any], *expected: str) -> dict[str, Any]:
+    """The reply to a message. ClientError, with the wire's code, for an Error or an unexpected type."""
+    reply = transport.request(message)
+    kind = reply.get("type")
+    if kind == "Error":
+        raise ClientError(str(reply.get("message", "unknown error")), code=str(reply.get("code")))
+    if kind not in expected:
+        raise ClientError(
+            f"the daemon answered {message['type']} with {kind!r}, expected {' or '.join(expected)}: are "
+            "client and daemon of one version?"
+        )
+    return reply

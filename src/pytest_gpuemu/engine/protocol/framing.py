@@ -1,0 +1,113 @@
+"""Bytes to message and back, in both protocols.
+
+A message of protocol 2 is MAGIC, the length of its header (4 bytes, little-endian), the header, then the
+bytes of its tensors one after another. The header is JSON, {"message": ..., "tensors": [...]}, with the
+{shape, dtype} of each tensor; {"@tensor": i} stands in the message for the i-th one. MAGIC begins with 0, as
+no JSON does.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any
+
+from pytest_gpuemu.engine.errors import ProtocolError
+from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES
+from pytest_gpuemu.engine.protocol.tensor import Tensor, read_form
+
+MAGIC = b"\0GE2"
+_LENGTH = struct.Struct("<I")
+_START = len(MAGIC) + _LENGTH.size
+_MARK = "@tensor"
+_MAX_TENSORS = 100_000
+
+
+def encode(message: dict[str, Any], version: int) -> bytes:
+    """The bytes of a message, in which tensors are Tensor objects anywhere inside dicts and lists."""
+    if version == 1:
+        return json.dumps(message, default=_tensor_to_json, separators=(",", ":")).encode()
+    tensors: list[Tensor] = []
+
+    def mark(value: Any) -> dict[str, int]:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"{type(value).__name__} is not JSON")
+        tensors.append(value)
+        return {_MARK: len(tensors) - 1}
+
+    body = json.dumps(message, default=mark, separators=(",", ":"))
+    forms = json.dumps(
+        [{"shape": tensor.shape, "dtype": tensor.dtype} for tensor in tensors], separators=(",", ":")
+    )
+    header = f'{{"message":{body},"tensors":{forms}}}'.encode()
+    return b"".join([MAGIC, _LENGTH.pack(len(header)), header, *(tensor.data for tensor in tensors)])
+
+
+def version_of(data: bytes) -> int:
+    """Which protocol these bytes are in, going by how they begin."""
+    return 2 if data[:1] == MAGIC[:1] else 1
+
+
+def decode(data: bytes) -> dict[str, Any]:
+    """The message in these bytes. Raises ProtocolError for anything else.
+
+    In protocol 2 its tensors are Tensor objects whose data are views of these bytes; in protocol 1 they are
+    still JSON, since only the request says where one stands (requests.py).
+    """
+    if len(data) > MAX_MESSAGE_BYTES:
+        raise ProtocolError(f"the message has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are read")
+    if version_of(data) == 1:
+        return _object(_json(data), "the message")
+    if len(data) < _START or data[: len(MAGIC)] != MAGIC:
+        raise ProtocolError(f"the message begins with {bytes(data[:8])!r}, which is neither protocol 1 nor 2")
+    (length,) = _LENGTH.unpack_from(data, len(MAGIC))
+    if length > len(data) - _START:
+        raise ProtocolError(f"the header should have {length} bytes, but {len(data) - _START} follow")
+    header = _object(_json(data[_START : _START + length]), "the header")
+    forms = header.get("tensors")
+    if set(header) != {"message", "tensors"} or not isinstance(forms, list) or len(forms) > _MAX_TENSORS:
+        raise ProtocolError("the header is not {message, tensors: [...]}")
+    tensors = []
+    rest, at = memoryview(data), _START + length
+    for i, form in enumerate(forms):
+        form = _object(form, f"tensors[{i}]")
+        shape, nbytes = read_form(f"tensors[{i}]", form.get("shape"), form.get("dtype"))
+        if nbytes > len(data) - at:
+            raise ProtocolError(f"tensors[{i}] takes {nbytes} bytes, but {len(data) - at} are left")
+        tensors.append(Tensor(shape, form["dtype"], rest[at : at + nbytes]))
+        at += nbytes
+    if at != len(data):
+        raise ProtocolError(f"{len(data) - at} bytes follow the last tensor")
+    return _object(_place_tensors(header["message"], tensors), "the message")
+
+
+def _json(data: bytes) -> Any:
+    try:
+        return json.loads(data.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError(f"the message is not JSON: {error}") from None
+
+
+def _object(value: Any, place: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ProtocolError(f"{place} is not a JSON object")
+    return value
+
+
+def _place_tensors(value: Any, tensors: list[Tensor]) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {_MARK}:
+            index = value[_MARK]
+            if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < len(tensors):
+                raise ProtocolError(f"there is no tensor {index!r} among {len(tensors)}")
+            return tensors[index]
+        return {key: _place_tensors(found, tensors) for key, found in value.items()}
+    if isinstance(value, list):
+        return [_place_tensors(found, tensors) for found in value]
+    return value
+
+
+def _tensor_to_json(value: Any) -> dict[str, Any]:
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{type(value).__name__} is not JSON")
+    return value.to_json()

@@ -1,0 +1,68 @@
+"""The daemon's request loop: many clients at once, on one Unix socket.
+
+Here: threads that each receive, answer and send, and the last resort for what nobody expected. Elsewhere: the
+answers (service.py), starting and ending the process (__main__.py).
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pynng
+
+from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES
+from pytest_gpuemu.engine.service import internal_error
+
+# A thread waits while its worker judges: more threads than workers, so that a store request need not wait.
+_THREADS = 16
+log = logging.getLogger("gpuemu.daemon")
+
+
+class Server:
+    """Listens from its construction on, and answers from start() on."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = pynng.Rep0()
+        self._socket.recv_max_size = MAX_MESSAGE_BYTES + 2**20
+        before = os.umask(0o177)  # the socket's mode is 0600 from its first moment
+        try:
+            self._socket.listen(f"ipc://{path}")
+        finally:
+            os.umask(before)
+        self._threads: list[threading.Thread] = []
+
+    def start(self, answer: Callable[[bytes], bytes]) -> None:
+        """Answer requests, each on one of several threads."""
+        for number in range(_THREADS):
+            thread = threading.Thread(
+                target=self._serve, args=(answer,), name=f"requests {number}", daemon=True
+            )
+            thread.start()
+            self._threads.append(thread)
+
+    def close(self) -> None:
+        """Stop answering."""
+        self._socket.close()
+
+    def _serve(self, answer: Callable[[bytes], bytes]) -> None:
+        context = self._socket.new_context()
+        while True:
+            try:
+                data = context.recv()
+            except pynng.exceptions.Closed:
+                return
+            try:
+                reply = answer(data)
+            except Exception:
+                log.exception("a request of %d bytes failed", len(data))
+                reply = internal_error(data)
+            try:
+                context.send(reply)
+            except pynng.exceptions.Closed:
+                return
+            except pynng.exceptions.NNGException as error:  # the client has gone
+                log.info("a reply of %d bytes was not delivered: %s", len(reply), error)
