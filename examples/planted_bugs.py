@@ -183,13 +183,10 @@ PLANTED_BUGS = (
     PlantedBug(
         "triton/swiglu",
         "mask dropped on the store",
-        "out.to(out_ptr.dtype.element_ty), mask=mask)",
-        "out.to(out_ptr.dtype.element_ty))",
+        "out.to(out_ptr.dtype.element_ty), mask=mask\n",
+        "out.to(out_ptr.dtype.element_ty)\n",
     ),
     PlantedBug("triton/swiglu", "sigmoid for silu", "gate / (1.0", "1.0 / (1.0"),
-    PlantedBug(
-        "triton/swiglu", "output taken as contiguous", "row * out_row_stride + col * out_col_stride", "at"
-    ),
     PlantedBug(
         "triton/fused_add_rms_norm",
         "norm of x instead of the sum",
@@ -207,6 +204,12 @@ PLANTED_BUGS = (
         "mean over the block instead of the row",
         "axis=0) / n_cols + eps",
         "axis=0) / BLOCK + eps",
+    ),
+    PlantedBug(
+        "triton/fused_add_rms_norm",
+        "output taken as contiguous",
+        "normed_ptr + row * normed_row_stride + cols * normed_col_stride",
+        "normed_ptr + row * n_cols + cols",
     ),
     PlantedBug(
         "numba/numba_matmul",

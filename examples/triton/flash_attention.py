@@ -41,12 +41,10 @@ def flash_attention_kernel(
     out_row_stride,
     out_col_stride,
     HEAD_DIM: tl.constexpr,
-    VALUE_DIM: tl.constexpr,
     IS_CAUSAL: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_D: tl.constexpr,
-    BLOCK_E: tl.constexpr,
 ):
     batch = (tl.program_id(1) // n_heads).to(tl.int64)
     head = (tl.program_id(1) % n_heads).to(tl.int64)
@@ -58,7 +56,6 @@ def flash_attention_kernel(
 
     queries = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
     dims = tl.arange(0, BLOCK_D)
-    value_dims = tl.arange(0, BLOCK_E)
     q = tl.load(
         q_ptr + queries[:, None] * q_row_stride + dims[None, :] * q_col_stride,
         mask=(queries[:, None] < n_queries) & (dims[None, :] < HEAD_DIM),
@@ -67,7 +64,7 @@ def flash_attention_kernel(
 
     row_max = tl.full([BLOCK_M], -float("inf"), dtype=tl.float32)
     row_sum = tl.zeros([BLOCK_M], dtype=tl.float32)
-    acc = tl.zeros([BLOCK_M, BLOCK_E], dtype=tl.float32)
+    acc = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
     for start in range(0, n_keys, BLOCK_N):
         keys = start + tl.arange(0, BLOCK_N)
         k = tl.load(
@@ -76,8 +73,8 @@ def flash_attention_kernel(
             other=0.0,
         )
         v = tl.load(
-            v_ptr + keys[:, None] * v_row_stride + value_dims[None, :] * v_col_stride,
-            mask=(keys[:, None] < n_keys) & (value_dims[None, :] < VALUE_DIM),
+            v_ptr + keys[:, None] * v_row_stride + dims[None, :] * v_col_stride,
+            mask=(keys[:, None] < n_keys) & (dims[None, :] < HEAD_DIM),
             other=0.0,
         )
         scores = tl.dot(q, k, input_precision="ieee") * scale
@@ -99,19 +96,19 @@ def flash_attention_kernel(
 
     out = acc / row_sum[:, None]
     tl.store(
-        out_ptr + queries[:, None] * out_row_stride + value_dims[None, :] * out_col_stride,
+        out_ptr + queries[:, None] * out_row_stride + dims[None, :] * out_col_stride,
         out.to(out_ptr.dtype.element_ty),
-        mask=(queries[:, None] < n_queries) & (value_dims[None, :] < VALUE_DIM),
+        mask=(queries[:, None] < n_queries) & (dims[None, :] < HEAD_DIM),
     )
 
 
 def flash_attention(
     query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, is_causal: bool = False
 ) -> torch.Tensor:
-    """query [B, H, S, D], key [B, H_kv, T, D], value [B, H_kv, T, E] with H a multiple of H_kv."""
+    """query [B, H, S, D], key and value [B, H_kv, T, D] with H a multiple of H_kv, in any strides."""
     B, H, S, D = query.shape
-    H_kv, T, E = value.shape[1:]
-    out = torch.empty((B, H, S, E), dtype=query.dtype, device=query.device)
+    H_kv, T = key.shape[1:3]
+    out = torch.empty((B, H, S, D), dtype=query.dtype, device=query.device)
     BLOCK_M, BLOCK_N = 32, 32
     flash_attention_kernel[(triton.cdiv(S, BLOCK_M), B * H)](
         query,
@@ -128,12 +125,10 @@ def flash_attention(
         *value.stride(),
         *out.stride(),
         HEAD_DIM=D,
-        VALUE_DIM=E,
         IS_CAUSAL=is_causal,
         BLOCK_M=BLOCK_M,
         BLOCK_N=BLOCK_N,
         # tl.dot takes no side shorter than 16.
         BLOCK_D=max(16, triton.next_power_of_2(D)),
-        BLOCK_E=max(16, triton.next_power_of_2(E)),
     )
     return out

@@ -55,12 +55,15 @@ def fused_add_rms_norm_kernel(
 
 
 def fused_add_rms_norm(
-    x: torch.Tensor, residual: torch.Tensor, weight: torch.Tensor, eps: float
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """x and residual [rows, cols], weight [cols], in any strides. Gives the sum and its norm."""
+    x: torch.Tensor,
+    residual: torch.Tensor,
+    weight: torch.Tensor,
+    summed: torch.Tensor,
+    normed: torch.Tensor,
+    eps: float,
+) -> None:
+    """Write the sum and its norm into summed and normed; weight [cols], all others [rows, cols]."""
     rows, cols = x.shape
-    summed = torch.empty((rows, cols), dtype=x.dtype, device=x.device)
-    normed = torch.empty((rows, cols), dtype=x.dtype, device=x.device)
     fused_add_rms_norm_kernel[(rows,)](
         x,
         residual,
@@ -76,4 +79,3 @@ def fused_add_rms_norm(
         *normed.stride(),
         BLOCK=triton.next_power_of_2(cols),
     )
-    return summed, normed

@@ -1,4 +1,7 @@
-"""An op of one's own: the reference and the schema stand in the marker, the tolerance is derived."""
+"""An op of one's own: the marker holds its reference and its schema; the tolerance is derived.
+
+The kernel writes into outputs that gpuemu hands out: poisoned, inside guard bands, in several layouts.
+"""
 
 from __future__ import annotations
 
@@ -22,10 +25,16 @@ def reference(x, residual, weight, eps):
     "fused_add_rms_norm",
     reference=reference,
     schema="x[rows,cols], residual[rows,cols], weight[cols] -> summed[rows,cols], normed[rows,cols]",
+    outputs={
+        "summed": {"layouts": ["contiguous", "strided"]},
+        "normed": {"layouts": ["contiguous", "transposed"]},
+    },
     params={"eps": [1e-6, 1e-3]},
     library="torch",
     dtypes=DTYPES,
     dims=None if GPU else {"rows": (1, 8), "cols": (1, 300)},
 )
 def test_fused_add_rms_norm(fuzz_case):
-    fuzz_case.to("torch", DEVICE).run(fused_add_rms_norm)
+    case = fuzz_case.to("torch", DEVICE)
+    fused_add_rms_norm(**case.inputs, **case.outputs, **case.params)
+    case.check()
