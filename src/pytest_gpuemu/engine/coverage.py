@@ -8,8 +8,8 @@ Elsewhere: what a single seed draws (plan.py), how the counts are shown (the cam
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case, possible_layouts, possible_values
@@ -160,5 +160,10 @@ def campaign_seeds(op: Op, master: int, count: int) -> Iterator[int]:
 
 
 def _size_levels(op: Op, name: str) -> tuple[str, ...]:
-    met = {size_class(size) for size in candidates(op.dims.get(name))}
+    alone = [condition for condition in op.where if {*condition.left.names, *condition.right.names} == {name}]
+    met = {
+        size_class(size)
+        for size in candidates(op.dims.get(name))
+        if all(condition.holds({name: size}) for condition in alone)
+    }
     return tuple(level for level in SIZE_CLASSES if level in met)

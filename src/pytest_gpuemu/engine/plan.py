@@ -1,7 +1,7 @@
 """The plan of a case: all that a seed decides before a value is drawn.
 
 Here: the plan, reading a case id, and drawing dtype, layouts, value distributions, params and config.
-Elsewhere: drawing sizes (sizes.py), the edits of a case id (edits.py), the arrays (case.py).
+Elsewhere: drawing sizes (draw_sizes.py), the edits of a case id (edits.py), the arrays (case.py).
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pytest_gpuemu.engine.draw_sizes import draw_sizes
 from pytest_gpuemu.engine.edits import Edits, read_edits
 from pytest_gpuemu.engine.errors import ConfigError, SeedError
 from pytest_gpuemu.engine.op import Input, Op, tensor_shape
 from pytest_gpuemu.engine.rng import SeededRng, derive_seed
-from pytest_gpuemu.engine.sizes import case_bytes, draw_sizes
+from pytest_gpuemu.engine.sizes import case_bytes, input_dtype
 
 GENERATOR_VERSION = 1
 MAX_SEED = 2**64 - 1
@@ -81,7 +82,6 @@ def plan_case(op: Op, seed: int, edits: str = "") -> Plan:
     dtype = SeededRng(derive_seed(seed, "dtype")).choice(op.dtypes)
     dims = draw_sizes(op, dtype, SeededRng(derive_seed(seed, "shape")))
     shapes = {x.name: tensor_shape(x.dims, dims) for x in op.inputs}
-    params_rng = SeededRng(derive_seed(seed, "params"))
     plan = Plan(
         op_name=op.name,
         seed=seed,
@@ -92,17 +92,10 @@ def plan_case(op: Op, seed: int, edits: str = "") -> Plan:
         layouts=_draw_layouts(op, shapes, SeededRng(derive_seed(seed, "layout"))),
         values=_draw_values(op, SeededRng(derive_seed(seed, "values"))),
         output_layouts=_draw_output_layouts(op, dims, seed),
-        params={param.name: params_rng.choice(param.choices) for param in op.params},
+        params=_draw_params(op, seed),
         config=SeededRng(derive_seed(seed, "config")).choice(op.configs) if op.configs else None,
     )
     return _edited(op, plan, edits) if edits else plan
-
-
-def input_dtype(x: Input, dtype: str) -> str:
-    """The dtype of an input in a case of this floating dtype."""
-    if x.dtype is not None:
-        return x.dtype
-    return {"values": dtype, "mask": "bool"}.get(x.kind, "int64")
 
 
 def layout_fits(layout: str, shape: Sequence[int]) -> bool:
@@ -184,6 +177,8 @@ def _draw_values(op: Op, rng: SeededRng) -> dict[str, str]:
 
 def _draw_output_layouts(op: Op, dims: Mapping[str, int], seed: int) -> dict[str, str]:
     """Where the reference decides the shape, whether the layout fits it is seen when the output is made."""
+    if all(output.layouts == ("contiguous",) for output in op.outputs):
+        return dict.fromkeys((output.name for output in op.outputs), "contiguous")
     rng = SeededRng(derive_seed(seed, "output_layout"))
     layouts = {}
     for output in op.outputs:
@@ -192,6 +187,13 @@ def _draw_output_layouts(op: Op, dims: Mapping[str, int], seed: int) -> dict[str
         here = fits and layout not in UNREPRESENTABLE.get(op.library, ())
         layouts[output.name] = layout if here else "contiguous"
     return layouts
+
+
+def _draw_params(op: Op, seed: int) -> dict[str, Any]:
+    if not op.params:
+        return {}
+    rng = SeededRng(derive_seed(seed, "params"))
+    return {param.name: rng.choice(param.choices) for param in op.params}
 
 
 def _focus(count: int, rng: SeededRng) -> int:

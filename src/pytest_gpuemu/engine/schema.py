@@ -11,7 +11,6 @@ import operator
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from math import prod
 
 from pytest_gpuemu.engine.errors import SchemaError
 
@@ -43,7 +42,12 @@ class DimExpr:
 
     def evaluate(self, dims: Mapping[str, int]) -> int:
         """The size for these dims. Raises KeyError for a dim that has none."""
-        return sum(factor * prod(dims[name] for name in names) for factor, names in self.terms)
+        total = 0
+        for size, names in self.terms:
+            for name in names:
+                size *= dims[name]
+            total += size
+        return total
 
     def __str__(self) -> str:
         return "+".join(
