@@ -133,7 +133,7 @@ def _wide(n: int, least: int, most: int, bits: int, rng: SeededRng) -> UInt64Arr
         return np.asarray(up)
     if most <= 0:
         return np.asarray(down)
-    return np.where(rng.gen_u64s(n) >> np.uint64(63), up, down)
+    return np.asarray(np.where(rng.gen_u64s(n) >> np.uint64(63), up, down))
 
 
 def _wrap(magnitude: UInt64Array, largest: int) -> UInt64Array:

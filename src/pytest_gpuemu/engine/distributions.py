@@ -7,6 +7,7 @@ Elsewhere: domains and rounding to the dtype (values.py), integers and bools (di
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import sqrt
 
 import numpy as np
 
@@ -93,7 +94,7 @@ def standard_normal(draws: Draws) -> Float64Array:
     The number of ones among 64 fair bits is binomial, with variance 16; u in [0, 1) makes it smooth.
     """
     ones = _popcount(draws.bits()).astype(np.float64)
-    return np.asarray((ones - 32.5 + draws.uniform()) / np.sqrt(16.0 + 1.0 / 12.0))
+    return np.asarray((ones - 32.5 + draws.uniform()) / sqrt(16.0 + 1.0 / 12.0))
 
 
 def wide(draws: Draws) -> Float64Array:
@@ -127,13 +128,13 @@ def one_signed(draws: Draws) -> Float64Array:
 def root(draws: Draws) -> Float64Array:
     """Magnitudes near the root of the largest or smallest normal value: squares near the limits."""
     largest = draws.form.max / draws.rng.choice((1.0, 4.0 * max(draws.cols, 1)))
-    high, low = np.sqrt(largest), np.sqrt(draws.form.smallest_normal)
+    high, low = sqrt(largest), sqrt(draws.form.smallest_normal)
     how = draws.rng.choice(("high", "low", "rows", "mixed"))
     size: Float64Array
     if how == "rows":
-        size = np.where(draws.uniform_rows() < 0.5, high, low)
+        size = np.asarray(np.where(draws.uniform_rows() < 0.5, high, low))
     elif how == "mixed":
-        size = np.where(draws.uniform() < 0.5, high, low)
+        size = np.asarray(np.where(draws.uniform() < 0.5, high, low))
     else:
         size = np.full((1, 1), high if how == "high" else low)
     factor = np.where(size == high, 0.25 + 0.75 * draws.uniform(), 0.5 + 3.5 * draws.uniform())

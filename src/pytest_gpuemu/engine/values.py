@@ -92,8 +92,8 @@ def _fill_floats(
 
 def _row_axis(shape: tuple[int, ...], rng: SeededRng) -> int | None:
     """The axis that "rows" lie along: mostly the last, as most kernels reduce that one."""
-    luck = rng.gen_range(0, 4)
-    other = rng.gen_range(0, max(len(shape), 1))
+    axes = [axis for axis, size in enumerate(shape) if size > 1] or [len(shape) - 1]
+    luck, other = rng.gen_range(0, 4), rng.choice(axes)
     if not shape:
         return None
     return other if luck == 0 else len(shape) - 1
