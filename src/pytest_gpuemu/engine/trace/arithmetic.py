@@ -50,9 +50,9 @@ class Arithmetic:
         if self.rounded is np.float64:
             return 0.0
         exact = np.asarray(value, np.float64)
-        error = np.abs(exact.astype(self.rounded).astype(np.float64) - exact)
-        error[~np.isfinite(error)] = 0.0
-        return error if error.any() else 0.0
+        errors = np.abs(exact.astype(self.rounded).astype(np.float64) - exact)
+        errors = np.where(np.isfinite(errors), errors, 0.0)
+        return errors if errors.any() else 0.0
 
 
 def _storage(dtypes: Iterable[str]) -> tuple[float, float, float, float]:

@@ -111,7 +111,7 @@ def _set_undecided(
 
 
 def take(
-    run: Run, x: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise"
+    run: Run, x: Any, indices: Any, axis: int | None = None, out: Any = None, mode: Any = "raise"
 ) -> Any:
     """np.take; an undecided index makes its elements undetermined."""
     picked = value_of(indices)

@@ -7,6 +7,7 @@ the spread of perturbed runs (engine/spread.py), the factor K (engine/tolerance.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,9 +58,8 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
     why: str | None = None
     for library in libraries:
         try:
-            values, errors = trace_every_way(
-                lambda flipped, library=library: _trace(reference, case, rules, deadline, flipped, library)
-            )
+            once = functools.partial(_trace, reference, case, rules, deadline, library)
+            values, errors = trace_every_way(once)
         except Untraceable as refused:
             why = why or str(refused)
         else:
@@ -99,8 +99,8 @@ def _trace(
     case: Case,
     rules: Arithmetic,
     deadline: float,
-    flipped: int | None,
     library: str,
+    flipped: int | None,
 ) -> tuple[Outcome, int]:
     """One run. Raises Untraceable for whatever goes wrong in it."""
     run = Run(rules, deadline, flipped)

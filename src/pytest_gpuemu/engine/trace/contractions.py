@@ -179,7 +179,8 @@ def einsum(run: Run, subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
         one = np.ones(())
         text = f"{inputs[0]},->{output}"
         return _einsum_pair(run, text, x, one, inputs[0], "", output)
-    return _einsum_pair(run, f"{inputs[0]},{inputs[1]}->{output}", *operands, inputs[0], inputs[1], output)
+    a, b = operands
+    return _einsum_pair(run, f"{inputs[0]},{inputs[1]}->{output}", a, b, inputs[0], inputs[1], output)
 
 
 def _einsum_pair(run: Run, text: str, a: Any, b: Any, left: str, right: str, output: str) -> Traced:

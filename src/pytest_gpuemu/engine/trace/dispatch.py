@@ -368,7 +368,7 @@ def _reshape(run: Run, x: Traced, *shape: Any, order: str = "C") -> Any:
 
 
 def _plain_reshape(t: Array, shape: Any, order: Any) -> Array:
-    return t.reshape(shape, order=order)
+    return np.asarray(t.reshape(shape, order=order))
 
 
 def _transpose(run: Run, x: Traced, *axes: Any) -> Any:
@@ -394,7 +394,7 @@ def _astype(run: Run, x: Traced, dtype: Any, *args: Any, **kwargs: Any) -> Trace
 def _item(run: Run, x: Traced, *index: Any) -> Traced:
     if not index:
         return Traced(run, x.value.reshape(()), np.reshape(x.error, ()) if has_error(x.error) else 0.0)
-    return x.reshape(-1)[index[0]] if len(index) == 1 else x[tuple(index)]  # type: ignore[no-any-return]
+    return x.reshape(-1)[index[0]] if len(index) == 1 else x[tuple(index)]
 
 
 def _fill(run: Run, x: Traced, new: Any) -> None:
@@ -409,9 +409,33 @@ FUNCTIONS: dict[Callable[..., Any], Rule] = _table()
 METHODS: dict[str, Rule] = {
     **{
         name: FUNCTIONS[getattr(np, name)]
-        for name in ["sum", "mean", "var", "std", "cumsum", "prod", "cumprod", "any", "all", "max", "min", "argmax", "argmin", "argsort", "dot", "clip", "round", "take", "searchsorted", "nonzero", "trace"]
+        for name in [
+            "sum",
+            "mean",
+            "var",
+            "std",
+            "cumsum",
+            "prod",
+            "cumprod",
+            "any",
+            "all",
+            "max",
+            "min",
+            "argmax",
+            "argmin",
+            "argsort",
+            "dot",
+            "clip",
+            "round",
+            "take",
+            "searchsorted",
+            "nonzero",
+            "trace",
+        ]
     },
-    **{name: _rearranged(name) for name in ["swapaxes", "squeeze", "ravel", "repeat", "diagonal", "compress"]},
+    **{
+        name: _rearranged(name) for name in ["swapaxes", "squeeze", "ravel", "repeat", "diagonal", "compress"]
+    },
     "reshape": _reshape,
     "transpose": _transpose,
     "flatten": lambda run, x, order="C": _copied(run, x.ravel(order)),

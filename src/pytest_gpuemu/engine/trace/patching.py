@@ -144,7 +144,8 @@ def _module_globals(reference: Any) -> dict[str, Any]:
     reference = getattr(reference, "__func__", reference)
     found = getattr(reference, "__globals__", None)
     if found is None:
-        found = getattr(getattr(type(reference), "__call__", None), "__globals__", {})
+        # An object with a __call__ written in Python.
+        found = getattr(vars(type(reference)).get("__call__"), "__globals__", {})
     return found if isinstance(found, dict) else {}
 
 

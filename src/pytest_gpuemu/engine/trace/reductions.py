@@ -41,8 +41,8 @@ def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
 def _sum_of_squares(t: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     letters = "abcdefghijklmnopqrstuvwxyz"[: t.ndim]
     kept = "".join(c for i, c in enumerate(letters) if i not in axes)
-    total = np.einsum(f"{letters},{letters}->{kept}", t, t)
-    return np.expand_dims(total, axes) if keepdims else np.asarray(total)
+    total: Array = np.einsum(f"{letters},{letters}->{kept}", t, t)
+    return np.asarray(np.expand_dims(total, axes) if keepdims else total)
 
 
 def _largest_partial(t: Array, total: Array, axes: tuple[int, ...], keepdims: bool) -> Array:

@@ -17,11 +17,15 @@ from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, is_real, value_of
 
 # One array in, the same elements out: applied to the value and to the error alike.
-REARRANGEMENTS: tuple[str, ...] = tuple(
-    ["reshape", "transpose", "permute_dims", "matrix_transpose", "swapaxes", "moveaxis", "rollaxis", "expand_dims", "squeeze", "broadcast_to", "ravel", "repeat", "tile", "roll", "flip", "fliplr", "flipud", "rot90", "diag", "diagonal", "tril", "triu", "diagflat", "resize", "atleast_1d", "atleast_2d", "atleast_3d", "delete", "compress", "extract", "trim_zeros", "copy", "array_split", "split", "hsplit", "vsplit", "dsplit", "sliding_window_view", "unstack"]
-)
+_REARRANGING = """
+    reshape transpose permute_dims matrix_transpose swapaxes moveaxis rollaxis expand_dims squeeze
+    broadcast_to ravel repeat tile roll flip fliplr flipud rot90 diag diagonal tril triu diagflat resize
+    atleast_1d atleast_2d atleast_3d delete compress extract trim_zeros copy array_split split hsplit
+    vsplit dsplit sliding_window_view unstack
+"""
+REARRANGEMENTS = tuple(_REARRANGING.split())
 # A list of arrays in.
-JOINS: tuple[str, ...] = tuple(["concatenate", "concat", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack"])
+JOINS = ("concatenate", "concat", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
 
 
 def rearrange(run: Run, function: Callable[..., Any], args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
@@ -118,7 +122,7 @@ def cast(x: Traced, dtype: Any) -> Traced:
         return Traced(x.run, value, 0.0, x.leaf)
     if x.value.dtype == bool:
         return Traced(x.run, value, +x.error)
-    if dtype == bool:
+    if dtype.kind == "b":
         open_ = (np.asarray(x.error) > 0) & ~(np.abs(x.value) > x.error)
         return Traced(x.run, value, open_.astype(float))
     if not is_real(x.value) or (is_real(value) and dtype.itemsize >= x.value.dtype.itemsize):
