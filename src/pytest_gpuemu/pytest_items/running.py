@@ -1,0 +1,163 @@
+"""Running one case of a test: what happens before the test function is called, and what its end means.
+
+Here: binding fuzz_case, seeding the global generators, the journal, the outcome and its recording; used
+for each case of a campaign and for a case item alike. Elsewhere: the loop (campaign.py), the hooks
+(runner.py).
+"""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+
+import pytest
+
+from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
+from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, plan_case
+from pytest_gpuemu.engine.verdict import Failure, Finding
+from pytest_gpuemu.pytest_items import generators, grouping
+from pytest_gpuemu.pytest_items.fuzz_case import BoundCase, FuzzCase, bind, release
+from pytest_gpuemu.pytest_items.ids import seed_nodeid, test_id_of
+from pytest_gpuemu.pytest_items.session import FuzzSession
+
+PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
+COULD_NOT_RUN, SKIPPED, UNCHECKED = "could not run", "skipped", "unchecked"
+STATUSES = (PASSED, FAILED, UNDETERMINED, COULD_NOT_RUN, SKIPPED, UNCHECKED)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one case ended. text is the reason or the report; alike is equal for failures of one kind."""
+
+    case_id: str
+    plan: Plan
+    status: str
+    text: str = ""
+    alike: str = ""
+    duration_s: float = 0.0
+
+
+class RunningCases:
+    """The cases of one test item, run one at a time: begin(), the test function, ended()."""
+
+    def __init__(self, session: FuzzSession, item: pytest.Item, op: Op, case: FuzzCase) -> None:
+        self.session = session
+        self.item = item
+        self.op = op
+        self.test_id = test_id_of(item)
+        self._case = case
+        self._bound: BoundCase | None = None
+        self._started = 0.0
+
+    def bind(self, case_id: str) -> None:
+        """Let fuzz_case show this case. Raises SeedError or SchemaError where the op cannot have it."""
+        plan = plan_case(self.op, *parse_case_id(case_id))
+        self._bound = BoundCase(self.op, plan, self.commands(case_id))
+        bind(self._case, self._bound)
+
+    def commands(self, case_id: str) -> list[str]:
+        """What to type to run this case again: the item's own node id, and the seed anywhere."""
+        nodeid = self.item.config.cwd_relative_nodeid(seed_nodeid(self.test_id, case_id))
+        return [f'pytest "{nodeid}"', f"pytest --gpuemu-reproduce={shlex.quote(case_id)}"]
+
+    def begin(self, case_id: str) -> None:
+        """Get ready to call the test function with this case."""
+        if self._bound is None or self._bound.plan.case_id != case_id:
+            self.bind(case_id)
+        assert self._bound is not None
+        generators.seed_all(self._bound.plan.seed)
+        self.session.recording.journal.begin(self.test_id, case_id)
+        self._started = time.perf_counter()
+
+    def ended(self, error: BaseException | None) -> Outcome:
+        """What it means that the test function returned (None) or raised; recorded at once if it failed."""
+        duration_s = time.perf_counter() - self._started
+        self.session.recording.journal.end()
+        bound = self._bound
+        assert bound is not None
+        self.session.forget_crash(self.test_id, bound.plan.case_id)
+        status, text = _meaning(error, bound)
+        outcome = Outcome(
+            case_id=bound.plan.case_id,
+            plan=bound.plan,
+            status=status,
+            text=text,
+            alike=grouping.alike(error) if error is not None and status == FAILED else "",
+            duration_s=duration_s,
+        )
+        if status == FAILED and error is not None:
+            self.session.recording.failure(self._failure(outcome, error))
+        elif status == PASSED:
+            self.session.recording.passed(self.test_id, bound.plan, bound.verdicts, duration_s)
+        return outcome
+
+    def release(self) -> None:
+        """Let go of the case's arrays, and of fuzz_case's view of them."""
+        self._bound = None
+        release(self._case)
+
+    def _failure(self, outcome: Outcome, error: BaseException) -> Failure:
+        plan = outcome.plan
+        first = self.op.inputs[0].name
+        verdict = error.verdict if isinstance(error, KernelMismatch) else None
+        bound = self._bound
+        strides = bound.case.inputs[first].strides if bound is not None and bound.is_built else ()
+        crash = Finding(kind="ExecutionError", message=outcome.text.strip().rpartition("\n")[2])
+        return Failure(
+            test_id=self.test_id,
+            op=plan.op_name,
+            seed=plan.seed,
+            edits=plan.edits,
+            generator=GENERATOR_VERSION,
+            shape=plan.shapes[first],
+            strides=strides,
+            dtype=plan.dtypes[first],
+            layout=plan.layouts[first],
+            values=plan.values[first],
+            fuzz_config=self.op.overrides,
+            findings=verdict.findings if verdict is not None else (crash,),
+            stats=verdict.comparisons[0].stats if verdict is not None and verdict.comparisons else None,
+            text=outcome.text,
+            timestamp=time.time(),
+            duration_ms=outcome.duration_s * 1000.0,
+        )
+
+
+CASES = pytest.StashKey[RunningCases]()
+
+
+def _meaning(error: BaseException | None, bound: BoundCase) -> tuple[str, str]:
+    """Status and text. A KernelMismatch that the test itself caught is the test's own affair."""
+    if isinstance(error, CannotRunHere):
+        return COULD_NOT_RUN, str(error)
+    if is_skip(error):
+        return SKIPPED, str(error)
+    if isinstance(error, KernelMismatch):
+        return FAILED, str(error)
+    if error is not None:
+        return FAILED, _traceback_text(error)
+    if not bound.verdicts:
+        return UNCHECKED, ""
+    if bound.status == UNDETERMINED:
+        return UNDETERMINED, bound.undetermined_reason
+    return PASSED, ""
+
+
+def is_skip(error: BaseException | None) -> bool:
+    """Whether the test asked to be skipped, by pytest's or unittest's means, or called pytest.xfail."""
+    skips: tuple[type[BaseException], ...] = (pytest.skip.Exception, pytest.xfail.Exception)
+    if "unittest" in sys.modules:
+        skips = (*skips, sys.modules["unittest"].SkipTest)
+    return isinstance(error, skips)
+
+
+def _traceback_text(error: BaseException) -> str:
+    """The traceback from the user's first frame on: those of pytest and of this package come before it."""
+    frames = error.__traceback__
+    while frames is not None and grouping.is_machinery(frames.tb_frame.f_code.co_filename):
+        frames = frames.tb_next
+    return "".join(traceback.format_exception(type(error), error, frames)).rstrip()

@@ -1,0 +1,131 @@
+"""What the terminal shows of a session's campaigns: plain functions from values to lines.
+
+Here: the lines after the collection, the summary's line an op. Elsewhere: when they are printed
+(reporter.py), the report of a failing case (engine/report.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+_LISTED = 4
+_ONE_EACH = {"dtypes": "dtypes", "layouts": "layouts", "values": "distributions"}
+
+
+@dataclass(slots=True)
+class OpTally:
+    """What the campaigns and case items of one op came to, added up over tests and workers."""
+
+    op: str
+    counts: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+    first_s: float = 0.0
+    timed: int = 0
+    out_of_time: int = 0
+    covered: dict[str, Counter[str]] = field(default_factory=dict)
+    possible: dict[str, dict[str, None]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add_campaign(self, tally: Mapping[str, Any]) -> None:
+        """Add what one campaign item reported (campaign.tally)."""
+        self.counts.update(tally["counts"])
+        self.reasons.update(tally["reasons"])
+        self.out_of_time += tally["out_of_time"]
+        cases = sum(tally["counts"].values())
+        if cases > 1:
+            # The first call of a kernel compiles it: the rate leaves it out.
+            self.seconds += tally["seconds"] - tally["first_s"]
+            self.timed += cases - 1
+        self.first_s = max(self.first_s, tally["first_s"])
+        for factor, found in tally["covered"].items():
+            self.covered.setdefault(factor, Counter()).update(found)
+            self.possible.setdefault(factor, {}).update(dict.fromkeys(tally["possible"][factor]))
+
+
+def header_lines(
+    *,
+    config_file: str | None,
+    daemon: str | None,
+    store: str,
+    note: str | None,
+    master_seed: int,
+    generator: int,
+    crashed: Sequence[tuple[str, str]] = (),
+    left_out: int = 0,
+    shadowing: Iterable[str] = (),
+    other_gpuemu: str | None = None,
+) -> list[str]:
+    """The lines after the collection of a session with campaigns."""
+    lines = [
+        f"gpuemu: config {config_file or 'none (defaults)'}, master seed {master_seed} "
+        f"(--gpuemu-seed={master_seed}), generator {generator}"
+    ]
+    if note is not None:
+        lines.append(f"gpuemu: nothing is stored: {note}")
+    elif daemon is not None:
+        lines.append(f"gpuemu: daemon at {daemon}, store {store}")
+    for test, case_id in crashed:
+        lines.append(f"gpuemu: an earlier run died at seed={case_id} of {test}; it is run again, first")
+    if left_out:
+        lines.append(
+            f"gpuemu: {left_out} known failing seeds are above gpuemu_known_seeds and were not collected"
+        )
+    shadowed = sorted(shadowing)
+    if shadowed:
+        lines.append(f"gpuemu: [[ops]] replaces the built-in {', '.join(shadowed)}")
+    if other_gpuemu is not None:
+        lines.append(
+            f"gpuemu: the distribution gpuemu {other_gpuemu} is installed too, and has the same import name: "
+            "`pip uninstall gpuemu`, or import from pytest_gpuemu"
+        )
+    return lines
+
+
+def summary_lines(tallies: Iterable[OpTally]) -> list[str]:
+    """A line for each op: cases, what became of them, cases per second, what was covered."""
+    return [op_line(tally) for tally in tallies]
+
+
+def op_line(tally: OpTally) -> str:
+    """`softmax: 200 cases, 3 failed; 812 cases/s; dtypes float16 float32; layouts 7 of 7; ...`."""
+    cases = sum(tally.counts.values())
+    parts = [f"{cases} case{'' if cases == 1 else 's'}", f"{tally.counts['failed']} failed"]
+    for status, words in (
+        ("undetermined", "undetermined"),
+        ("could not run", "could not run here"),
+        ("skipped", "skipped"),
+        ("unchecked", "never checked"),
+    ):
+        if tally.counts[status]:
+            parts.append(f"{tally.counts[status]} {words}")
+    if tally.out_of_time:
+        parts.append(f"{tally.out_of_time} left out (--gpuemu-time)")
+    sections = [", ".join(parts)]
+    if tally.timed and tally.seconds > 0:
+        sections.append(f"{_rate(tally.timed / tally.seconds)} cases/s")
+    if tally.first_s >= 1.0:
+        sections.append(f"first call {tally.first_s:.1f} s")
+    for factor, words in _ONE_EACH.items():
+        if tally.covered.get(factor):
+            sections.append(f"{words} {_coverage(tally.covered[factor], tally.possible[factor])}")
+    lines = [f"{tally.op}: {'; '.join(sections)}"]
+    lines += [f"  {count} {reason}" for reason, count in tally.reasons.most_common(3)]
+    return "\n".join(lines)
+
+
+def _coverage(covered: Mapping[str, int], possible: Iterable[str]) -> str:
+    """The names where they are few, else how many of how many, and which are missing."""
+    names = [*possible, *(name for name in covered if name not in set(possible))]
+    met = [name for name in names if name in covered]
+    if len(met) <= _LISTED:
+        return " ".join(met)
+    missing = [name for name in names if name not in covered]
+    without = f" (not {' '.join(missing)})" if 0 < len(missing) <= _LISTED else ""
+    return f"{len(met)} of {len(names)}{without}"
+
+
+def _rate(per_second: float) -> str:
+    return f"{per_second:.0f}" if per_second >= 10 else f"{per_second:.2g}"
