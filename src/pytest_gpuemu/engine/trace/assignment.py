@@ -43,6 +43,7 @@ def get_item(x: Traced, index: Any) -> Traced:
     if not undecided:
         if isinstance(x.error, np.ndarray):
             return Traced(x.run, value, np.asarray(x.error[plain]), x.leaf)
+        # A view may yet be written to, so it makes no promise about its sign.
         is_view = isinstance(value, np.ndarray) and value.base is not None
         return Traced(x.run, value, 0.0, x.leaf, parent=(x, plain) if is_view else None)
     if len(undecided) > 1 or (isinstance(index, tuple) and undecided[0].value.dtype == bool):
@@ -73,6 +74,7 @@ def set_item(x: Traced, index: Any, new: Any) -> None:
     carry = has_error(new_error) or isinstance(x.error, np.ndarray) or x._parent is not None
     error = x.full_error() if carry else None
     x.leaf = x.leaf and isinstance(new, Traced) and new.leaf
+    x.nonnegative = False
     x.value[plain] = new_value
     if error is not None:
         error[plain] = _cast_error(x, new_value, new_error)
@@ -102,12 +104,12 @@ def _set_undecided(
             error[open_] = np.where(np.isnan(spoiled), np.inf, spoiled)[open_]
         else:
             error[open_] = np.inf
-        x.leaf = False
+        x.leaf = x.nonnegative = False
         return
     x.value[plain] = new_value
     # Which slots were meant is unknown, so no slot of the array is certain.
     error[...] = np.inf
-    x.leaf = False
+    x.leaf = x.nonnegative = False
 
 
 def take(
@@ -156,7 +158,7 @@ def put_along_axis(run: Run, x: Any, indices: Any, values: Any, axis: int | None
     np.put_along_axis(error, picked, new_error, axis)
     if isinstance(indices, Traced) and not indices.is_exact:
         error[...] = np.inf
-    x.leaf = False
+    x.leaf = x.nonnegative = False
 
 
 def scatter(run: Run, ufunc: np.ufunc, x: Any, index: Any, new: Any = None) -> None:
@@ -166,7 +168,7 @@ def scatter(run: Run, ufunc: np.ufunc, x: Any, index: Any, new: Any = None) -> N
     run.check_time()
     plain = plain_index(index)
     error = x.full_error()
-    x.leaf = False
+    x.leaf = x.nonnegative = False
     undecided = _undecided_parts(index)
     name = ufunc.__name__
     if name in ("add", "subtract"):

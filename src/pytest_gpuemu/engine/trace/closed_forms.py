@@ -72,6 +72,18 @@ def square_root(value: Array, xs: Sequence[Any], es: Sequence[Error]) -> Error:
     return error
 
 
+def nonnegative_root(value: Array, x: Any, e: Error) -> Error:
+    """sqrt x where no kernel's x is negative (a sum of squares): from max(x - e, 0) to x + e."""
+    if not has_error(e):
+        return 0.0
+    return np.asarray(e / (value + np.sqrt(np.maximum(x - e, 0.0))) if np.all(x > e) else _root_reach(x, e))
+
+
+def _root_reach(x: Any, e: Error) -> Array:
+    below = np.sqrt(x) - np.sqrt(np.maximum(x - e, 0.0))
+    return np.asarray(np.where(np.asarray(e) > 0, np.maximum(np.sqrt(x + e) - np.sqrt(x), below), 0.0))
+
+
 def unchanged(value: Array, xs: Sequence[Any], es: Sequence[Error]) -> Error:
     """-x, |x|, conjugate: e."""
     return +es[0]

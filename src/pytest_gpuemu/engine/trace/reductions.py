@@ -42,7 +42,8 @@ def _sum_of_squares(t: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     letters = "abcdefghijklmnopqrstuvwxyz"[: t.ndim]
     kept = "".join(c for i, c in enumerate(letters) if i not in axes)
     total: Array = np.einsum(f"{letters},{letters}->{kept}", t, t)
-    return np.asarray(np.expand_dims(total, axes) if keepdims else total)
+    kept_dims: Array = np.asarray(np.expand_dims(total, axes) if keepdims else total)
+    return kept_dims
 
 
 def _largest_partial(t: Array, total: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -86,6 +87,7 @@ def add_reduce(
         result = Traced(run, total, error)
     else:
         result = _rounded_sum(run, x.value, total, error, axes, keepdims)
+    result.nonnegative = x.nonnegative
     if initial is not None and initial != 0:
         result = result + initial
     if out is not None:
@@ -165,7 +167,7 @@ def mean(
     result = total / np.asarray(count)
     if where is True and isinstance(x, Traced):
         plain = np.mean(x.value, axis=axis, dtype=dtype, keepdims=keepdims)
-        result = Traced(run, plain, result.error)
+        result = _with_value(result, plain)
     if out is not None:
         out[...] = result
         return out
@@ -197,7 +199,14 @@ def var(
     result = squares / float(max(count - ddof, 0))
     with np.errstate(all="ignore"):
         plain = np.var(x.value, axis=axis, ddof=ddof, keepdims=keepdims)
-    return Traced(run, plain, result.error)
+    return _with_value(result, plain)
+
+
+def _with_value(result: Traced, value: Any) -> Traced:
+    """The result with the value that the reference itself would have got, its last bit included."""
+    same = Traced(result.run, value, result.error)
+    same.nonnegative = result.nonnegative
+    return same
 
 
 def std(run: Run, x: Any, *args: Any, **kwargs: Any) -> Any:

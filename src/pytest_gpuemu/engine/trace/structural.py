@@ -41,7 +41,9 @@ def rearrange(run: Run, function: Callable[..., Any], args: Sequence[Any], kwarg
     if isinstance(values, (list, tuple)):
         each = errors if isinstance(errors, (list, tuple)) else [0.0] * len(values)
         return [Traced(run, v, e, x.leaf) for v, e in zip(values, each, strict=True)]
-    return Traced(run, values, errors, x.leaf)
+    result = Traced(run, values, errors, x.leaf)
+    result.nonnegative = x.nonnegative
+    return result
 
 
 def _decided(x: Any) -> Any:

@@ -26,10 +26,11 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     error >= 0 bounds |kernel's value - value|; inf means undetermined. For a bool, an error above 0
     means undecided. leaf marks an input, or a rearrangement of one: a kernel reads it in its storage
-    dtype, so that an operand of a matmul is not rounded again.
+    dtype, so that an operand of a matmul is not rounded again. nonnegative marks what no rounding can
+    make negative, such as a sum of squares: its square root is never NaN.
     """
 
-    __slots__ = ("_parent", "error", "leaf", "run", "value")
+    __slots__ = ("_parent", "error", "leaf", "nonnegative", "run", "value")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -44,6 +45,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self.value: Array = np.asarray(value)
         self.error = error
         self.leaf = leaf
+        self.nonnegative = False
         # A view that has no error array yet gets it from the array it looks into.
         self._parent = parent
 

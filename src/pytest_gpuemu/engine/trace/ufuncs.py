@@ -7,12 +7,13 @@ Elsewhere: how an error passes through it (closed_forms.py), ufunc methods such 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import frexp
 from typing import Any
 
 import numpy as np
 
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.trace.closed_forms import CLOSED_FORMS
+from pytest_gpuemu.engine.trace.closed_forms import CLOSED_FORMS, nonnegative_root
 from pytest_gpuemu.engine.trace.rounding import by_evaluation, finish
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, is_real, value_of
@@ -94,7 +95,41 @@ def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, A
         # A mask: 0 or 1 times x is exact.
         error = CLOSED_FORMS[name](raw, values, errors)
         return finish(run, name, raw, error, 0.0, irregular=_irregular(run, name, ufunc, raw, values, errors))
-    return _step(run, name, lambda *xs: ufunc(*xs, **kwargs), raw, values, errors)
+    if name == "sqrt" and getattr(inputs[0], "nonnegative", False):
+        root = nonnegative_root(np.asarray(raw), values[0], errors[0])
+        at = _irregular(run, name, ufunc, raw, values, errors)
+        result = finish(run, name, raw, root, 4.0, operands=values, irregular=_finite_or(at, raw, root))
+    else:
+        result = _step(run, name, lambda *xs: ufunc(*xs, **kwargs), raw, values, errors)
+    result.nonnegative = _stays_nonnegative(name, inputs)
+    return result
+
+
+def _finite_or(at: Any, raw: Any, root: Error) -> Any:
+    """The closed form where the value is finite, evaluation where it is not."""
+
+    def repaired(mask: Array) -> Array:
+        picked = np.broadcast_to(root, np.shape(raw))[mask]
+        return np.where(np.isfinite(np.asarray(raw)[mask]), picked, at(mask))
+
+    return repaired
+
+
+def _stays_nonnegative(name: str, inputs: Sequence[Any]) -> bool:
+    """Whether no rounding of the operands can make the result negative."""
+    if name in ("square", "absolute", "fabs", "exp", "exp2", "sqrt", "expit"):
+        return True
+    if name == "multiply" and inputs[0] is inputs[1]:
+        return True
+    if name == "maximum":
+        return any(_is_nonnegative(x) for x in inputs)
+    return name in ("add", "multiply", "divide", "minimum", "power") and all(map(_is_nonnegative, inputs))
+
+
+def _is_nonnegative(x: Any) -> bool:
+    if isinstance(x, Traced):
+        return x.nonnegative
+    return np.ndim(x) == 0 and bool(x >= 0)
 
 
 def _step(run: Run, name: str, f: Any, raw: Any, values: list[Any], errors: list[Error]) -> Traced:
@@ -110,6 +145,8 @@ def _step(run: Run, name: str, f: Any, raw: Any, values: list[Any], errors: list
         propagated = form(raw, values, errors)
     else:
         propagated = by_evaluation(f, values, errors, raw, run.arithmetic.largest, POLE.get(name))
+    if units == 0.0 and name in ("multiply", "divide") and is_real(raw):
+        propagated = _flushed(run, raw, propagated)
     return finish(
         run,
         name,
@@ -122,19 +159,33 @@ def _step(run: Run, name: str, f: Any, raw: Any, values: list[Any], errors: list
     )
 
 
+def _flushed(run: Run, value: Array, error: Error) -> Error:
+    """The error of a product with a power of two: exact, but for a subnormal result."""
+    small = np.abs(value) < run.arithmetic.tiny
+    if small.any():
+        error = error + run.arithmetic.tiny * (small & ((value != 0) | (np.asarray(error) > 0)))
+    if run.arithmetic.step_tiny:
+        error = error + run.arithmetic.step_tiny * (value != 0)
+    return error
+
+
 def _units(name: str, values: Sequence[Any]) -> float:
     if name in EXACT:
         return 0.0
     if name == "multiply" and any(_is_power_of_two(x) for x in values):
+        return 0.0
+    if name == "divide" and _is_power_of_two(values[1]):
         return 0.0
     return 1.0 if name in ONE else 4.0
 
 
 def _is_power_of_two(x: Any) -> bool:
     """Whether a scalar factor only moves the exponent: halving and doubling round nothing."""
+    if isinstance(x, np.ndarray) and x.ndim == 0:
+        x = x.item()
     if not isinstance(x, (int, float)) or x == 0 or not np.isfinite(x):
         return False
-    return abs(float(np.frexp(x)[0])) == 0.5 and 2.0**-8 <= abs(x) <= 2.0**8
+    return abs(frexp(x)[0]) == 0.5 and 2.0**-16 <= abs(x) <= 2.0**16
 
 
 def _moved(run: Run, x: Any, e: Error) -> Error:
@@ -187,7 +238,9 @@ def _power(run: Run, inputs: Sequence[Any], raw: Any) -> Traced | None:
 
 def _with_value(result: Traced, raw: Any) -> Traced:
     """The result with the value that the reference itself would have got, its last bit included."""
-    return Traced(result.run, raw, result.error)
+    same = Traced(result.run, raw, result.error)
+    same.nonnegative = result.nonnegative
+    return same
 
 
 def _undecided_comparison(values: Sequence[Any], errors: Sequence[Error]) -> Error:
