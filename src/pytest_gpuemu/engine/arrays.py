@@ -114,7 +114,8 @@ def _through_protocols(x: Any) -> Array:
                 "which is no array: neither __array__ nor __dlpack__"
             ) from error
         raise OutputError(
-            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, which NumPy cannot read: {error}"
+            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, "
+            f"which NumPy cannot read: {error}"
         ) from error
     if array.dtype == object:
         raise OutputError(

@@ -79,7 +79,7 @@ class Input:
     dtype None means the case's floating dtype. low and high bound the values (both included for
     floats, high excluded for integers); high may be a dim. `of` is the dim that an index lies
     below, that offsets end at, or that lengths stay within; `ignore` an index value that stands
-    for "no index" and is drawn now and then (cross_entropy's ignore_index).
+    for "no index" and is drawn now and then (cross_entropy's ignore_index). nonzero: no value is 0.
     """
 
     name: str
@@ -90,6 +90,7 @@ class Input:
     high: float | DimExpr | None = None
     of: DimExpr | None = None
     ignore: int | None = None
+    nonzero: bool = False
     layouts: tuple[str, ...] | None = None
     values: tuple[str, ...] | None = None
 
@@ -134,10 +135,14 @@ class Tolerance:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invariant:
-    """Something every output fulfils. check(outputs, inputs, params) gives a message, or None."""
+    """Something every output fulfils. check(outputs, inputs, params) gives a message, or None.
+
+    A tolerant one gets a fourth argument: by output name, what each element may be off by.
+    """
 
     name: str
-    check: Callable[[Mapping[str, Float64Array], Mapping[str, Array], Mapping[str, Any]], str | None]
+    check: Callable[..., str | None]
+    tolerant: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ the reference's own arithmetic (trace/).
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import sys
 import types
@@ -182,10 +183,9 @@ def _jax_in_float64(reference: Reference) -> AbstractContextManager[Any]:
     jax = sys.modules.get("jax")
     if jax is None or not speaks(reference, "jax"):
         return nullcontext()
-    switch = getattr(jax, "enable_x64", None)
-    if switch is None:  # before JAX 0.8 it lived in jax.experimental
-        from jax.experimental import enable_x64 as switch
-    context: AbstractContextManager[Any] = switch(True)
+    # Before JAX 0.8 it lived in jax.experimental.
+    home = jax if hasattr(jax, "enable_x64") else importlib.import_module("jax.experimental")
+    context: AbstractContextManager[Any] = home.enable_x64(True)
     return context
 
 

@@ -39,7 +39,7 @@ def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Called:
     """
     try:
         return Called(function(*args, **kwargs))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - user code may raise anything, and its traceback is kept
         frames = error.__traceback__.tb_next if error.__traceback__ else None
         text = "".join(traceback.format_exception(type(error), error, frames))
         return Called(error=error, traceback=text.rstrip())

@@ -72,8 +72,9 @@ class Comparison:
 
     tolerance is the source: "derived", "marker", "[ops.tolerances]", "[validation.tolerances]" or
     "exact". method says what had to be done for a derived one: "half-ulp", "trace", "spread" or
-    "fallback". exceeding is the mask of the elements beyond their tolerance; it and the arrays stay
-    in the process and are never stored.
+    "fallback", with the note of why. exceeding is the mask of the elements beyond their tolerance,
+    allowed what each of these was allowed, in their order; they and the arrays stay in the process and
+    are never stored.
     """
 
     name: str
@@ -83,7 +84,9 @@ class Comparison:
     worst: Worst | None
     tolerance: str
     method: str
+    note: str | None = None
     exceeding: Array | None = field(default=None, repr=False, compare=False)
+    allowed: Float64Array | None = field(default=None, repr=False, compare=False)
     output: Array | None = field(default=None, repr=False, compare=False)
     reference: Float64Array | None = field(default=None, repr=False, compare=False)
 

@@ -1,0 +1,155 @@
+"""Checks beyond values: what a kernel did to the memory around its output, and to its inputs.
+
+Here: what one run can tell. A check is nameable and switched off by the marker's `checks`.
+Elsewhere: the memory and its poison (buffers.py), values (compare.py), the order of it all (judge.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine import arrays
+from pytest_gpuemu.engine.buffers import Buffer
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.verdict import Finding
+
+_SHOWN = 3
+
+
+def unwritten_outputs(case: Case) -> list[Finding]:
+    """Elements of the case's own output buffers that still hold the poison they were filled with.
+
+    Only where no arithmetic makes that poison: an integer or a bool may equal it by chance.
+    """
+    found = []
+    for name, buffer in case.output_buffers.items():
+        if not buffer.is_poison_certain:
+            continue
+        mask = buffer.unwritten()
+        if count := int(np.count_nonzero(mask)):
+            index = tuple(int(i) for i in np.argwhere(mask)[0])
+            found.append(
+                Finding(
+                    kind="Unwritten",
+                    message=f"{name}: {_share(count, mask.size, 'were')} never written, "
+                    f"first {name}{list(index)}",
+                    output=name,
+                    index=index,
+                )
+            )
+    return found
+
+
+def modified_inputs(case: Case, handed: Mapping[str, Any] | None = None) -> list[Finding]:
+    """Inputs that the kernel changed, other than those the op overwrites in place.
+
+    handed are the arrays that the kernel got, where these are not case.inputs themselves but copies
+    in another library or on another device.
+    """
+    found = []
+    for name in case.inputs:
+        if name in case.op.inplace.values():
+            continue
+        given = case.inputs[name] if handed is None else arrays.to_numpy(handed[name])
+        before = case.originals[name]
+        if _same_bits(given, before):
+            continue
+        mask = _bits(given) != _bits(before)
+        changed = [tuple(int(i) for i in index) for index in np.argwhere(mask)[:_SHOWN]]
+        shown = ", ".join(f"{name}{list(i)} {before[i].item()!r} -> {given[i].item()!r}" for i in changed)
+        more = ", ..." if np.count_nonzero(mask) > _SHOWN else ""
+        buffer = case.buffers.get(name)
+        damage = None if buffer is None else buffer.guard_damage()
+        outside = "" if damage is None else f", and {damage.nbytes} bytes outside of it"
+        found.append(
+            Finding(
+                kind="InputModified",
+                message=f"input {name}: {_share(int(np.count_nonzero(mask)), mask.size, 'were')} "
+                f"modified: {shown}{more}{outside}",
+                index=changed[0],
+            )
+        )
+    return found
+
+
+def overwritten_guards(case: Case) -> list[Finding]:
+    """Writes outside of an input or output: into the guard bands around it, or into its stride gaps."""
+    found = []
+    everything = [("input", *item) for item in case.buffers.items()]
+    everything += [("output", *item) for item in case.output_buffers.items()]
+    for role, name, buffer in everything:
+        if (damage := buffer.guard_damage()) is not None:
+            places = [
+                f"{count} {where}"
+                for count, where in (
+                    (damage.before, "before its first element"),
+                    (damage.between, "in the gaps between its elements"),
+                    (damage.after, "after its last element"),
+                )
+                if count
+            ]
+            found.append(
+                Finding(
+                    kind="GuardOverwritten",
+                    message=f"{role} {name}: {damage.nbytes} bytes outside of it were overwritten: "
+                    f"{', '.join(places)}; the first at byte {damage.first} from its start "
+                    f"({_extent(buffer)})",
+                    output=name if role == "output" else None,
+                )
+            )
+    return found
+
+
+def aliased_outputs(
+    case: Case, outputs: Mapping[str, Array], handed: Mapping[str, Any] | None = None
+) -> list[Finding]:
+    """Outputs that share memory with an input, other than those that are computed in place."""
+    given = case.inputs if handed is None else {name: arrays.to_numpy(x) for name, x in handed.items()}
+    found = []
+    for output, array in outputs.items():
+        for name, inp in given.items():
+            if case.op.inplace.get(output) != name and np.may_share_memory(array, inp):
+                found.append(
+                    Finding(
+                        kind="Aliased",
+                        message=f"{output} shares memory with the input {name}: writing to one changes "
+                        f'the other (meant so? inplace={{"{output}": "{name}"}}, or checks={{"alias": False}})',
+                        output=output,
+                    )
+                )
+    return found
+
+
+def misplaced_outputs(outputs: Mapping[str, Any], device: str) -> list[Finding]:
+    """Outputs, as the kernel gave them, that lie on another device than the inputs."""
+    return [
+        Finding(
+            kind="DeviceMismatch",
+            message=f"{name} lies on {found}, the inputs on {device}",
+            output=name,
+        )
+        for name, array in outputs.items()
+        if (found := arrays.device_of(array)) != device
+    ]
+
+
+def _same_bits(given: Array, before: Array) -> bool:
+    return given.shape == before.shape and bool(np.array_equal(_bits(given), _bits(before)))
+
+
+def _bits(array: Array) -> Array:
+    """Unsigned integers of the elements: NaNs compare by their bits, and -0 differs from +0."""
+    return array.view(f"u{array.dtype.itemsize}")
+
+
+def _share(count: int, size: int, verb: str) -> str:
+    return f"{count} of {size} elements ({100 * count / size:.1f}%) {verb}"
+
+
+def _extent(buffer: Buffer) -> str:
+    view = buffer.view
+    return f"{view.dtype} {list(view.shape)}, strides {view.strides} bytes"

@@ -1,0 +1,134 @@
+"""Judging a case: the one function that says whether a kernel's output is right.
+
+Here: the order of the checks, and the choice among several references. Nothing expected is computed
+before the kernel's output is in hand. Elsewhere: the outputs beside one reference (attempt.py), the
+rules for values (compare.py), for memory (checks.py), what else would have passed (advice.py), how a
+verdict reads (report.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine import advice, arrays, checks, dtypes, references, tolerance
+from pytest_gpuemu.engine.attempt import Attempt, attempt
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.outputs import outputs_by_name
+from pytest_gpuemu.engine.verdict import FAILED, PASSED, UNDETERMINED, Finding, Verdict
+
+
+def judge(
+    case: Case,
+    output: Any = None,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    device: str | None = None,
+    hints: bool = True,
+) -> Verdict:
+    """The verdict on what a kernel made of a case.
+
+    output is what it returned: an array of any library, or a tuple or dict of them; None stands for
+    the case's own output buffers, and for inputs overwritten in place. inputs are the arrays that the
+    kernel got, where they are not case.inputs; device is where these lie, if outputs must lie there too.
+    hints=False saves the search for what else would have passed a failure.
+
+    Raises OutputError where the output cannot be read, ReferenceFailed where a reference cannot be run.
+    """
+    op = case.op
+    given = _given_outputs(case, output, inputs)
+    taken = {name: arrays.to_numpy(array) for name, array in given.items()}
+    best = min((attempt(case, taken, reference) for reference in op.references), key=lambda made: made.rank)
+    findings = list(best.misfits)
+    if op.checks_for("device") and device is not None:
+        findings += checks.misplaced_outputs(given, device)
+    if op.checks_for("written") and output is None:
+        findings += checks.unwritten_outputs(case)
+    findings += best.value_findings
+    if not best.misfits:
+        findings += _broken_invariants(best)
+    if op.checks_for("inputs_unmodified"):
+        findings += checks.modified_inputs(case, inputs)
+    if op.checks_for("guard"):
+        findings += checks.overwritten_guards(case)
+    if op.checks_for("alias"):
+        findings += checks.aliased_outputs(case, taken, inputs)
+    status = FAILED if findings else UNDETERMINED if best.is_undetermined else PASSED
+    return Verdict(
+        op=op.name,
+        seed=case.plan.seed,
+        edits=case.plan.edits,
+        status=status,
+        findings=tuple(findings),
+        comparisons=best.comparisons,
+        hints=tuple(advice.hints(best)) if hints and best.value_findings else (),
+    )
+
+
+def _given_outputs(case: Case, output: Any, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
+    if output is not None:
+        return outputs_by_name(case.op, output)
+    given = {}
+    for declared in case.op.outputs:
+        if declared.name in case.op.inplace:
+            given[declared.name] = (inputs or case.inputs)[case.op.inplace[declared.name]]
+        elif declared.name in case.output_buffers:
+            given[declared.name] = case.output_buffers[declared.name].view
+        else:
+            arrays.to_numpy(None)  # says what a None is, and what to do instead
+    return given
+
+
+def _broken_invariants(made: Attempt) -> list[Finding]:
+    """Invariants that the output breaks, and the reference does not.
+
+    A tolerant one is first asked with the output's rounding alone, and only if that is too little with
+    the whole tolerance, which may need a bound.
+    """
+    case = made.case
+    if not case.op.invariants:
+        return []
+    inputs = references.float64_inputs(case)
+    outputs = {name: dtypes.to_float64(array) for name, array in made.outputs.items()}
+    found = []
+    for invariant in case.op.invariants:
+        for allow in (_rounding_allowances, _allowances) if invariant.tolerant else (None,):
+            allowed = () if allow is None else (allow(made),)
+            message = invariant.check(outputs, inputs, case.params, *allowed)
+            if message is None:
+                break
+        else:
+            slack = (_float64_slack(made.references),) if invariant.tolerant else ()
+            if invariant.check(made.references, inputs, case.params, *slack) is None:
+                found.append(Finding(kind="InvariantViolation", message=str(message)))
+    return found
+
+
+def _rounding_allowances(made: Attempt) -> dict[str, Array]:
+    return {
+        name: tolerance.rounding_allowance(
+            np.asarray(array, dtype=np.float64), str(made.outputs[name].dtype), made.case.op.rounding
+        )
+        for name, array in made.references.items()
+    }
+
+
+def _allowances(made: Attempt) -> dict[str, Array]:
+    given = made.case.op.tolerance
+    allowances = {}
+    for name, array in made.references.items():
+        reference, dtype = np.asarray(array, dtype=np.float64), str(made.outputs[name].dtype)
+        if given is not None:
+            allowances[name] = tolerance.given_allowance(reference, given, dtype)
+        else:
+            errors = made.bounds.widened(name)
+            allowances[name] = tolerance.derived_allowance(reference, errors, dtype, made.case.op.rounding)
+    return allowances
+
+
+def _float64_slack(expected: Mapping[str, Array]) -> dict[str, Array]:
+    """Ample for what the reference itself rounds, far below what an invariant is there to find."""
+    return {name: 2.0**-40 * (1.0 + np.abs(array)) for name, array in expected.items()}
