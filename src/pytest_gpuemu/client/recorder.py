@@ -8,11 +8,12 @@ restart (launch.py).
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
+from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
 from pytest_gpuemu.engine.protocol.requests import (
     ForgetFailure,
     PassedCase,
@@ -42,8 +43,8 @@ class Recorder:
         fields["op_name"] = fields.pop("op")
         fields["shape"], fields["strides"] = list(failure.shape), list(failure.strides)
         fields["fuzz_config"] = wire_overrides(failure.fuzz_config)
-        fields["findings"] = [_plain(dataclasses.asdict(finding)) for finding in failure.findings]
-        fields["stats"] = None if failure.stats is None else _plain(dataclasses.asdict(failure.stats))
+        fields["findings"] = [plain(dataclasses.asdict(finding)) for finding in failure.findings]
+        fields["stats"] = None if failure.stats is None else plain(dataclasses.asdict(failure.stats))
         self._send(RecordFailure(**fields))
 
     def passed(self, batch: Sequence[PassedCase]) -> None:
@@ -69,30 +70,3 @@ class Recorder:
 
     def _send(self, request: Any) -> None:
         ask(self._transport, to_message(request), "Ok")
-
-
-def wire_overrides(overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """Overrides of an op's record as JSON values that narrow_op reads back: (1, 300), which JSON would turn
-    into two candidates, becomes {min, max}; what JSON cannot hold becomes its repr."""
-    found = {key: _plain(value) for key, value in overrides.items()}
-    if isinstance(overrides.get("dims"), Mapping):
-        found["dims"] = {
-            name: {"min": sizes[0], "max": sizes[1]}
-            if isinstance(sizes, tuple) and len(sizes) == 2
-            else _plain(sizes)
-            for name, sizes in overrides["dims"].items()
-        }
-    return found
-
-
-def _plain(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(found) for key, found in value.items()}
-    if isinstance(value, (list, tuple, range, set, frozenset)):
-        return [_plain(found) for found in value]
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "shape", None) == ():  # a NumPy scalar
-        return item()
-    return getattr(value, "__name__", None) or repr(value)

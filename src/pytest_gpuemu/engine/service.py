@@ -196,6 +196,7 @@ class Service:
                     "edits": found.edits,
                     "generator": found.body["generator"],
                     "overrides": found.body["fuzz_config"],
+                    "proxied_floats": version == 1,
                 }
             )["inputs"]
         return {"type": "ReproduceResult", "result": body, "inputs": inputs}

@@ -124,8 +124,10 @@ def _param(place: str, value: Any) -> Any:
     return _text(place, value)
 
 
-def _output(place: str, value: Any) -> Tensor | dict[str, Tensor]:
-    """One tensor, or in protocol 2 an object of several by name."""
+def _output(place: str, value: Any) -> Tensor | dict[str, Tensor] | tuple[Tensor, ...]:
+    """One tensor, or in protocol 2 several: by name, or in the op's order."""
+    if isinstance(value, (list, tuple)) and value and all(isinstance(found, Tensor) for found in value):
+        return tuple(value)
     if isinstance(value, dict) and value and all(isinstance(found, Tensor) for found in value.values()):
         return {_name(place, key): found for key, found in value.items()}
     return read_tensor(place, value)
@@ -147,7 +149,7 @@ Shape = Annotated[tuple[int, ...], _list(_whole)]
 Table = Annotated[Mapping[str, Any], _table]
 Tables = Annotated[tuple[Mapping[str, Any], ...], _list(_table)]
 Tensors = Annotated[Mapping[str, Tensor], _by_name(read_tensor)]
-OutputTensors = Annotated[Tensor | Mapping[str, Tensor], _output]
+OutputTensors = Annotated[Tensor | Mapping[str, Tensor] | tuple[Tensor, ...], _output]
 Params = Annotated[Mapping[str, Any] | None, _optional(_by_name(_param))]
 
 
