@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 # What a caller may narrow; stored with a failure as its fuzz_config.
 CASE_KEYS = ("dims", "dtypes", "layouts", "values", "params", "library", "max_bytes")
-_INPUT_KEYS = ("kind", "dtype", "low", "high", "of", "ignore", "layouts", "values")
+_INPUT_KEYS = ("kind", "dtype", "low", "high", "of", "ignore", "nonzero", "layouts", "values")
 _OUTPUT_KEYS = ("dtype", "layouts")
 _TOLERANCE_KEYS = ("atol", "rtol", "ulp", "fraction")
 
@@ -215,6 +215,7 @@ def _read_inputs(
                 high=high,
                 of=of if isinstance(of, DimExpr) or of is None else parse_dim(int(of)),
                 ignore=keys.get("ignore"),
+                nonzero=_flag(place, f"{where}.nonzero", keys.get("nonzero", False)),
                 layouts=None
                 if keys.get("layouts") is None
                 else _choices(place, f"{where}.layouts", keys["layouts"], LAYOUTS, LAYOUT_ALIASES),
@@ -392,6 +393,12 @@ def _choices(
         for name in _several(place, key, given)
     ]
     return tuple(dict.fromkeys(_choice(place, key, name, known) for name in names))
+
+
+def _flag(place: str, key: str, given: Any) -> bool:
+    if not isinstance(given, bool):
+        raise ConfigError(f"{place}: {key} = {given!r} is not True or False")
+    return given
 
 
 def _positive(place: str, key: str, given: Any) -> int:

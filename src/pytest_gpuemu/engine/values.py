@@ -47,8 +47,19 @@ def fill(
         return discrete.fill_kind(x, shape, dtype, _size(x.of, dims), rng)
     low, high = _bound(x.low, dims), _bound(x.high, dims)
     if not is_floating(dtype):
-        return discrete.fill_integers(x.name, shape, dtype, distribution, low, high, rng)
-    return _fill_floats(x.name, shape, dtype, distribution, low, high, max([*dims.values(), *shape, 1]), rng)
+        values = discrete.fill_integers(x.name, shape, dtype, distribution, low, high, rng)
+    else:
+        longest = max([*dims.values(), *shape, 1])
+        values = _fill_floats(x.name, shape, dtype, distribution, low, high, longest, rng)
+    return _without_zeros(x.name, values, low, high) if x.nonzero else values
+
+
+def _without_zeros(name: str, values: Array, low: float | None, high: float | None) -> Array:
+    """Each 0 replaced by 1, or by the first of -1, low and high that lies in the domain."""
+    for other in (1.0, -1.0, low, high):
+        if other and (low is None or low <= other) and (high is None or other <= high):
+            return np.where(values == 0, np.array(other).astype(values.dtype), values)
+    raise ConfigError(f"input {name!r}: low = {low!r} and high = {high!r} leave no value but 0")
 
 
 def largest_value(dtype: str, longest: int) -> float:

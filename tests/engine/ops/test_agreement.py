@@ -156,17 +156,18 @@ REDUCTIONS = [
     ("log_softmax", torch.log_softmax, [{"dim": -1}, {"dim": 0}]),
     ("normalize", F.normalize, [{}, {"dim": 0}, {"p": 1.0}, {"p": np.inf}, {"p": 3.0, "eps": 0.5}]),
 ]
-NOT_OF_NOTHING = ("max", "min")  # torch refuses to take the maximum of no elements
+CASES = [
+    (name, independent, params, input)
+    for name, independent, several in REDUCTIONS
+    for params in several
+    for input in REDUCED
+    if input.size or not (name in ("max", "min") or params.get("p") == np.inf)  # no maximum of nothing
+]
 
 
 @pytest.mark.filterwarnings("ignore:.*degrees of freedom")
-@pytest.mark.parametrize(
-    ("name", "independent", "params"), [(n, f, p) for n, f, several in REDUCTIONS for p in several]
-)
-@pytest.mark.parametrize("input", REDUCED)
+@pytest.mark.parametrize(("name", "independent", "params", "input"), CASES)
 def test_a_reduction_is_torchs(name, independent, params, input):
-    if input.size == 0 and (name in NOT_OF_NOTHING or params.get("p") == np.inf):
-        pytest.skip("torch has no value for the maximum of no elements")
     assert_agrees(name, independent, [input], params)
 
 
@@ -467,3 +468,51 @@ def test_a_stable_sort_keeps_ties_in_their_order_as_torchs(descending):
     input = np.random.default_rng(6).integers(0, 3, (5, 40)).astype(float)
     params = {"dim": -1, "descending": descending, "stable": True}
     assert_agrees("sort", lambda x, **k: tuple(torch.sort(x, **k)), [input], params)
+
+
+def test_floor_divide_rounds_down_for_every_pair_of_signs_as_torchs():
+    numbers = np.array([-(2**31) + 1, -7, -6, -1, 0, 1, 6, 7, 2**31 - 1], dtype=np.int32)
+    dividend, divisor = np.meshgrid(numbers, numbers[numbers != 0])
+    assert_agrees("floor_divide", torch.floor_divide, [dividend, divisor], {})
+    assert_agrees("floor_divide", torch.floor_divide, [normal(40, 40), normal(40, 40, seed=1)], {})
+
+
+@pytest.mark.parametrize("group_size", [4, 128])
+def test_quantizing_to_int8_is_torchs_with_the_scale_of_the_group(group_size):
+    input = normal(3, 2 * group_size)
+    groups = torch.from_numpy(input).reshape(3, 2, group_size)
+    wanted = groups.abs().amax(-1) / 127
+
+    codes, scale = BUILTIN_OPS["quantize_int8"].references[0](input, group_size=group_size)
+
+    np.testing.assert_allclose(scale, wanted.numpy(), rtol=1e-15)
+    rounded = torch.fake_quantize_per_channel_affine(
+        groups.reshape(6, group_size).float(), wanted.reshape(6).float(), torch.zeros(6), 0, -127, 127
+    )
+    steps = (rounded / wanted.reshape(6, 1)).round().reshape(input.shape)
+    assert np.array_equal(codes, steps.numpy())
+
+
+def test_the_scale_of_a_group_of_zeros_is_eps_to_one_reference_and_1_to_the_other():
+    for name, largest in (("quantize_int8", 127.0), ("quantize_fp8", 448.0)):
+        clamped, unit = BUILTIN_OPS[name].references
+        for reference, wanted in ((clamped, 1e-10 / largest), (unit, 1.0)):
+            codes, scale = reference(np.zeros((2, 256)))
+            assert (codes == 0).all()
+            assert (scale == wanted).all()
+
+
+def test_dequantizing_undoes_quantizing_to_half_a_step():
+    input = normal(4, 256)
+    codes, scale = BUILTIN_OPS["quantize_int8"].references[0](input)
+    back = BUILTIN_OPS["dequantize_int8"].references[0](codes, scale)
+    assert (np.abs(back - input) <= np.repeat(scale, 128, axis=-1) * 0.5000001).all()
+    codes, scale = BUILTIN_OPS["quantize_fp8"].references[0](input)
+    assert np.abs(codes).max() == pytest.approx(448.0)
+    back = BUILTIN_OPS["dequantize_fp8"].references[0](scale=scale, input=codes)
+    np.testing.assert_allclose(back, input, rtol=1e-14)
+
+
+def test_a_group_size_that_does_not_divide_is_named():
+    with pytest.raises(ValueError, match="group_size = 3 does not divide the last dim, 8"):
+        BUILTIN_OPS["quantize_int8"].references[0](normal(2, 8), group_size=3)

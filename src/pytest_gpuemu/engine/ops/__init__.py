@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.ops.activations import ACTIVATIONS
 from pytest_gpuemu.engine.ops.attention import ATTENTION
+from pytest_gpuemu.engine.ops.backward import BACKWARD
 from pytest_gpuemu.engine.ops.convolution import CONVOLUTION
 from pytest_gpuemu.engine.ops.elementwise import ELEMENTWISE
 from pytest_gpuemu.engine.ops.indexing import INDEXING
@@ -19,6 +20,7 @@ from pytest_gpuemu.engine.ops.linalg import LINALG
 from pytest_gpuemu.engine.ops.losses import LOSSES
 from pytest_gpuemu.engine.ops.normalization import NORMALIZATION
 from pytest_gpuemu.engine.ops.ordering import ORDERING
+from pytest_gpuemu.engine.ops.quantization import QUANTIZATION
 from pytest_gpuemu.engine.ops.reductions import REDUCTIONS
 from pytest_gpuemu.engine.ops.softmax import SOFTMAXES
 
@@ -35,6 +37,8 @@ FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
         "convolution": CONVOLUTION,
         "indexing": INDEXING,
         "losses": LOSSES,
+        "quantization": QUANTIZATION,
+        "backward": BACKWARD,
     }
 )
 

@@ -49,6 +49,22 @@ def div(input: Float64Array, other: Float64Array) -> Float64Array:
 DIV = define_op("div", reference=div, schema=BINARY, aliases=["divide", "true_divide"], origin="built-in")
 
 
+def floor_divide(input: Array, other: Array) -> Array:
+    """The quotient rounded down, as torch.floor_divide: -7 over 2 is -4."""
+    return np.floor_divide(input, other)
+
+
+FLOOR_DIVIDE = define_op(
+    "floor_divide",
+    reference=floor_divide,
+    schema=BINARY,
+    # The least int32 over -1 has no int32, and traps on a CPU.
+    inputs={"input": {"low": -(2**31) + 1}, "other": {"nonzero": True}},
+    dtypes=["int32", "int64"],
+    origin="built-in",
+)
+
+
 def exp(input: Float64Array) -> Float64Array:
     """e to the power of input."""
     return np.exp(input)
@@ -163,6 +179,7 @@ ELEMENTWISE = (
     SUB,
     MUL,
     DIV,
+    FLOOR_DIVIDE,
     EXP,
     LOG,
     SQRT,
