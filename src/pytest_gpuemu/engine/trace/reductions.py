@@ -42,8 +42,7 @@ def _sum_of_squares(t: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
     letters = "abcdefghijklmnopqrstuvwxyz"[: t.ndim]
     kept = "".join(c for i, c in enumerate(letters) if i not in axes)
     total: Array = np.einsum(f"{letters},{letters}->{kept}", t, t)
-    kept_dims: Array = np.asarray(np.expand_dims(total, axes) if keepdims else total)
-    return kept_dims
+    return np.asarray(np.expand_dims(total, axes) if keepdims else total)
 
 
 def _largest_partial(t: Array, total: Array, axes: tuple[int, ...], keepdims: bool) -> Array:
@@ -58,7 +57,7 @@ def _largest_partial(t: Array, total: Array, axes: tuple[int, ...], keepdims: bo
     partial = np.abs(np.cumsum(parts, axis=axis)).max(axis=axis, keepdims=True)
     squeezed = tuple(a for a in axes if a != axis)
     partial = partial if keepdims else np.squeeze(partial, axis=(axis, *squeezed))
-    return np.maximum(partial, np.abs(total))
+    return np.asarray(np.maximum(partial, np.abs(total)))
 
 
 def add_reduce(

@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.trace.run import Run, Untraceable
+from pytest_gpuemu.engine.trace.run import Run, Untraceable, activated
 
 # An array of the value's shape, or 0.0 where every element is exact: most arrays start like that.
 Error: TypeAlias = Any
@@ -160,12 +160,14 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     def __getitem__(self, index: Any) -> Traced:
         from pytest_gpuemu.engine.trace import assignment
 
-        return assignment.get_item(self, index)
+        with activated(None):
+            return assignment.get_item(self, index)
 
     def __setitem__(self, index: Any, new: Any) -> None:
         from pytest_gpuemu.engine.trace import assignment
 
-        assignment.set_item(self, index, new)
+        with activated(None):
+            assignment.set_item(self, index, new)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:
         from pytest_gpuemu.engine.trace import dispatch
