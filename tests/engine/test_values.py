@@ -255,6 +255,17 @@ def test_zeros_and_ones_are_just_those(dtype):
     assert (drawn("ones", dtype) == 1).all()
 
 
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+@pytest.mark.parametrize("distribution", ["zeros", "sparse"])
+def test_an_input_without_zeros_keeps_to_its_domain(dtype, distribution):
+    """Guards: an integer 0 became 1, which a high of 1 excludes."""
+    values = drawn(distribution, dtype, low=-5, high=1, nonzero=True)
+
+    assert (values != 0).all()
+    assert (values >= -5).all()
+    assert (values <= 1 if dtype == "float16" else values < 1).all()
+
+
 def test_two_inputs_of_one_case_differ():
     left, right = (fill(Input(name=name, dims=()), (50,), "float32", "uniform", {}, 3) for name in "ab")
 

@@ -56,8 +56,10 @@ def fill(
 
 def _without_zeros(name: str, values: Array, low: float | None, high: float | None) -> Array:
     """Each 0 replaced by 1, or by the first of -1, low and high that lies in the domain."""
+    floating = is_floating(str(values.dtype))  # for integers high is excluded
     for other in (1.0, -1.0, low, high):
-        if other and (low is None or low <= other) and (high is None or other <= high):
+        below = high is None or other is None or (other <= high if floating else other < high)
+        if other and (low is None or low <= other) and below:
             return np.where(values == 0, np.array(other).astype(values.dtype), values)
     raise ConfigError(f"input {name!r}: low = {low!r} and high = {high!r} leave no value but 0")
 
