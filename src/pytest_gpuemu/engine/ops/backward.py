@@ -158,7 +158,7 @@ def layer_norm_backward(
     With d = sqrt(var + eps), n = (x - mean) / d and h = g * weight: (h - mean(h) - n * mean(h * n)) / d,
     and the sums of g * n and of g over all rows. Ba et al., Layer Normalization, arXiv 1607.06450.
     """
-    n = np.float64(input.shape[-1])
+    n = input.shape[-1]
     centred = input - input.sum(axis=-1, keepdims=True) / n
     deviation = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / n + eps)
     normed, h = centred / deviation, grad_output * weight
@@ -186,7 +186,7 @@ def rms_norm_backward(
     With r = sqrt(mean(x^2) + eps), n = x / r and h = g * weight: (h - n * mean(h * n)) / r, and the sum of
     g * n over all rows.
     """
-    n = np.float64(input.shape[-1])
+    n = input.shape[-1]
     root = np.sqrt(np.square(input).sum(axis=-1, keepdims=True) / n + eps)
     normed, h = input / root, grad_output * weight
     inner = h - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
@@ -228,7 +228,7 @@ def cross_entropy_backward(
     loss_gradient = np.expand_dims(grad_output, axis) if reduction == "none" else grad_output
     gradient = (softmax(input, dim=axis) - (wanted + label_smoothing / classes)) * loss_gradient
     if reduction == "mean":
-        gradient = gradient / np.float64(np.count_nonzero(valid))
+        gradient = gradient / np.count_nonzero(valid)
     return np.where(valid, gradient, 0.0)
 
 

@@ -181,7 +181,7 @@ def avg_pool2d(
     step = kernel if stride is None else stride
     total = windows(input, kernel, step, padding, 1).sum(axis=(-2, -1))
     if count_include_pad:
-        return total / np.float64(prod(kernel))
+        return total / prod(kernel)
     elements = windows(np.ones(input.shape[-2:]), kernel, step, padding, 1).sum(axis=(-2, -1))
     return total / elements
 

@@ -33,7 +33,7 @@ def reduce(losses: Float64Array, valid: Array, reduction: str) -> Float64Array:
     if reduction == "sum":
         return kept.sum()
     if reduction == "mean":
-        return kept.sum() / np.float64(np.count_nonzero(valid))
+        return kept.sum() / np.count_nonzero(valid)
     raise ValueError(f"reduction = {reduction!r} is none of mean, sum, none")
 
 

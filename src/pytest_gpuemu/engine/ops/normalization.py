@@ -26,7 +26,7 @@ def layer_norm(
     var is biased (divided by n) and taken from x - mean, in a second pass.
     """
     axis = tuple(range(-(1 if weight is None else weight.ndim), 0))
-    n = np.float64(prod(input.shape[a] for a in axis))
+    n = prod(input.shape[a] for a in axis)
     centred = input - input.sum(axis=axis, keepdims=True) / n
     variance = np.square(centred).sum(axis=axis, keepdims=True) / n
     result = centred / np.sqrt(variance + eps)
@@ -50,7 +50,7 @@ def rms_norm(input: Float64Array, weight: Float64Array | None = None, *, eps: fl
     eps is always a number: torch's default, the dtype's epsilon, is not what models are built with.
     """
     axis = tuple(range(-(1 if weight is None else weight.ndim), 0))
-    n = np.float64(prod(input.shape[a] for a in axis))
+    n = prod(input.shape[a] for a in axis)
     result = input / np.sqrt(np.square(input).sum(axis=axis, keepdims=True) / n + eps)
     return result if weight is None else result * weight
 

@@ -44,7 +44,7 @@ SUM = define_op("sum", reference=sum, schema=SCHEMA, params=ALONG, origin="built
 
 def mean(input: Float64Array, *, dim: Dim = -1, keepdim: bool = False) -> Float64Array:
     """The mean along dim; NaN for no elements."""
-    return input.sum(axis=axes(dim), keepdims=keepdim) / np.float64(count(input, dim))
+    return input.sum(axis=axes(dim), keepdims=keepdim) / count(input, dim)
 
 
 MEAN = define_op("mean", reference=mean, schema=SCHEMA, params=ALONG, origin="built-in")
@@ -115,9 +115,9 @@ def var(input: Float64Array, *, dim: Dim = -1, correction: int = 1, keepdim: boo
     what this asks for.
     """
     n = count(input, dim)
-    centred = input - input.sum(axis=axes(dim), keepdims=True) / np.float64(n)
+    centred = input - input.sum(axis=axes(dim), keepdims=True) / n
     squares = np.square(centred).sum(axis=axes(dim), keepdims=keepdim)
-    return squares / np.float64(np.maximum(n - correction, 0))
+    return squares / (n - correction if n > correction else 0)
 
 
 VAR = define_op(
