@@ -6,7 +6,7 @@ comparison of each under the op's rules or under others. Elsewhere: choosing amo
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -31,20 +31,19 @@ class Attempt:
     rules: dict[str, Rules]
     misfits: list[Finding]
     comparisons: tuple[Comparison, ...] = ()
+    interpreted: dict[str, Array] = field(default_factory=dict)
     canonical_error: Finding | None = None
 
     def compared(self, bounds: ErrorBounds | None = None, **changes: Any) -> tuple[Comparison, ...]:
         """Every output compared, under these changes of its rules."""
-        return tuple(
-            compare(
-                name,
-                self.outputs[name],
-                self.references[name],
-                replace(rules, **changes),
-                bounds or self.bounds,
-            )
-            for name, rules in self.rules.items()
-        )
+        comparisons = []
+        for name, rules in self.rules.items():
+            output, reference = self.outputs[name], self.references[name]
+            comparison = compare(name, output, reference, replace(rules, **changes), bounds or self.bounds)
+            if name in self.interpreted:
+                comparison = replace(comparison, interpreted=self.interpreted[name])
+            comparisons.append(comparison)
+        return tuple(comparisons)
 
     @property
     def value_findings(self) -> list[Finding]:
@@ -165,7 +164,13 @@ def _make_canonical(made: Attempt) -> None:
     # An index out of range is the kernel's mistake; the reference has none.
     called = call(op.canonical, made.outputs, inputs, case.params)
     if called.error is None:
-        made.outputs = dict(called.value)
+        canonical = dict(called.value)
+        made.interpreted = {
+            name: array
+            for name, array in made.outputs.items()
+            if array.dtype.kind in "iu" and canonical[name].dtype.kind == "f"
+        }
+        made.outputs = canonical
         return
     made.canonical_error = Finding(
         kind="ToleranceExceeded", message=f"the output cannot be interpreted: {called.summary}"

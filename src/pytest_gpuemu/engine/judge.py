@@ -45,8 +45,8 @@ def judge(
     findings = list(best.misfits)
     if op.checks_for("device") and device is not None:
         findings += checks.misplaced_outputs(given, device)
-    if op.checks_for("written") and output is None:
-        findings += checks.unwritten_outputs(case)
+    if op.checks_for("written"):
+        findings += checks.unwritten_outputs(case, taken)
     findings += best.value_findings
     if not best.misfits:
         findings += _broken_invariants(best)

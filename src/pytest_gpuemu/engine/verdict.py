@@ -73,8 +73,9 @@ class Comparison:
     tolerance is the source: "derived", "marker", "[ops.tolerances]", "[validation.tolerances]" or
     "exact". method says what had to be done for a derived one: "half-ulp", "trace", "spread" or
     "fallback", with the note of why. exceeding is the mask of the elements beyond their tolerance,
-    allowed what each of these was allowed, in their order; they and the arrays stay in the process and
-    are never stored.
+    allowed what each of these was allowed, in their order; interpreted is the kernel's own array where output
+    is what it leads to (an index, the value there). They and the arrays stay in the process and are
+    never stored.
     """
 
     name: str
@@ -85,6 +86,7 @@ class Comparison:
     tolerance: str
     method: str
     note: str | None = None
+    interpreted: Array | None = field(default=None, repr=False, compare=False)
     exceeding: Array | None = field(default=None, repr=False, compare=False)
     allowed: Float64Array | None = field(default=None, repr=False, compare=False)
     output: Array | None = field(default=None, repr=False, compare=False)

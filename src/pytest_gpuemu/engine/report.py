@@ -1,0 +1,203 @@
+"""How a failed case reads: plain lines of text, for a terminal of any width.
+
+Here: the headline, the case, the worst elements, where the exceeding ones lie, hints and commands.
+Elsewhere: what was found (judge.py), which failures are shown in full (the pytest items).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine import dtypes
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.verdict import Comparison, Finding, Verdict
+
+MAX_ELEMENTS = 5
+# Beyond so many exceeding elements the worst one says it all.
+_FEW = 64
+
+
+def describe_failure(case: Case, verdict: Verdict, *, commands: Sequence[str] = ()) -> list[str]:
+    """The report of a failed case, a line a fact; the first names op and seed and says what is wrong.
+
+    commands are what to type: the first re-runs this item, the second does so anywhere; one that has
+    --gpuemu-minimize shrinks the case.
+    """
+    several = len(case.op.outputs) > 1
+    first, *others = verdict.findings
+    lines = [f"{verdict.op} fails for seed {case.plan.case_id}: {_headline(first, several)}"]
+    for finding in others:
+        lines += _labelled("also", _headline(finding, several))
+    lines += describe_case(case)
+    for comparison in verdict.comparisons:
+        lines += _describe_comparison(comparison)
+    for hint in verdict.hints:
+        lines += _labelled("hint", hint)
+    return lines + _describe_commands(commands)
+
+
+def describe_case(case: Case) -> list[str]:
+    """Its inputs, params and what narrows its op: a line each."""
+    plan = case.plan
+    lines: list[str] = []
+    for name, array in case.inputs.items():
+        shown = "" if len(case.inputs) == 1 else f"{name}: "
+        layout, values = plan.layouts.get(name), plan.values.get(name)
+        kind = case.op.input(name).kind
+        lines += _labelled(
+            "input",
+            f"{shown}{array.dtype} {list(array.shape)}, strides {_tuple(array.strides)} bytes"
+            + (f", layout {layout}" if layout else "")
+            + (f", {kind}" if kind != "values" else f", values {values}" if values else ""),
+        )
+    if plan.params:
+        lines += _labelled("params", ", ".join(f"{name}={value!r}" for name, value in plan.params.items()))
+    if plan.config is not None:
+        lines += _labelled("config", repr(plan.config))
+    if case.op.overrides:
+        narrowed = ", ".join(f"{key}={value!r}" for key, value in case.op.overrides.items())
+        lines += _labelled("narrow", narrowed)
+    return lines
+
+
+def describe_pattern(mask: Array) -> str | None:
+    """Where the True elements of a mask lie, if that is a simple place: one row, the tail of an axis.
+
+    None for fewer than two elements or for all of them, and where nothing simple holds.
+    """
+    count = int(np.count_nonzero(mask))
+    if count < 2 or count == mask.size:
+        return None
+    places = []
+    for axis, size in enumerate(mask.shape):
+        if size < 2:
+            continue
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        name = ("row", "column")[axis] if mask.ndim == 2 else f"index of axis {axis}"
+        if hit.size == 1:
+            where = f"in {name} {hit[0]}" if mask.ndim == 2 else f"at {name} {hit[0]}"
+            places.append(where if hit[0] != size - 1 else f"{where}, the last")
+        elif hit.size < size and hit[0] > 0 and hit[-1] == size - 1 and hit.size == size - hit[0]:
+            places.append(f"at {name} {hit[0]} or above, of {size}")
+    return f"every exceeding element is {' and '.join(places)}" if places else None
+
+
+def _headline(finding: Finding, several: bool) -> str:
+    values = finding.kind in ("ToleranceExceeded", "NaNDetected", "InfDetected")
+    return (
+        f"{finding.output}: {finding.message}" if values and several and finding.output else finding.message
+    )
+
+
+def _describe_comparison(comparison: Comparison) -> list[str]:
+    stats, lines = comparison.stats, []
+    if stats.num_exceeding:
+        for label, text in _elements(comparison):
+            lines += _labelled(label, text)
+        if comparison.exceeding is not None and (pattern := describe_pattern(comparison.exceeding)):
+            lines += _labelled("pattern", pattern)
+        lines += _labelled(
+            "errors",
+            f"max {stats.max_abs:.3g}{_ulps(comparison, stats.max_ulp)}, mean {stats.mean_abs:.3g}"
+            f"{_ulps(comparison, stats.mean_ulp)}, p50 {stats.p50_abs:.3g}, p99 {stats.p99_abs:.3g}",
+        )
+    if stats.num_undetermined:
+        share = 100 * stats.num_undetermined / stats.count
+        lines += _labelled(
+            "besides",
+            f"{stats.num_undetermined} of {stats.count} elements ({share:.1f}%) of {comparison.name} are "
+            "undetermined: no error bound holds for them, so they were not judged",
+        )
+    return lines
+
+
+def _elements(comparison: Comparison) -> Iterator[tuple[str, str]]:
+    """The worst element; where few exceed, the next worst, too."""
+    source = comparison.tolerance
+    if source == "derived" and comparison.method == "fallback":
+        source = "derived, by fallback"
+    if comparison.worst is not None:
+        worst = comparison.worst
+        yield (
+            "worst",
+            _element(
+                comparison, worst.index, worst.output, worst.reference, worst.error, worst.ulp, worst.allowed
+            )
+            + f" ({source})",
+        )
+    mask, allowed = comparison.exceeding, comparison.allowed
+    if mask is None or allowed is None or comparison.output is None or comparison.reference is None:
+        return
+    indices = np.argwhere(mask)
+    if not 1 < len(indices) <= _FEW:
+        return
+    output = np.asarray(comparison.output[mask], dtype=np.float64)
+    reference = comparison.reference[mask]
+    with np.errstate(all="ignore"):
+        error = np.abs(output - reference)
+        error[np.isnan(error)] = np.inf
+        order = np.argsort(-error / np.fmax(allowed, np.finfo(np.float64).tiny), kind="stable")
+    shown = 1
+    for at in order:
+        index = tuple(int(i) for i in indices[at])
+        if shown < MAX_ELEMENTS and (comparison.worst is None or index != comparison.worst.index):
+            shown += 1
+            yield "", _element(comparison, index, output[at], reference[at], error[at], None, allowed[at])
+
+
+def _element(
+    comparison: Comparison,
+    index: tuple[int, ...],
+    output: float,
+    reference: float,
+    error: float,
+    ulp: float | None,
+    allowed: float,
+) -> str:
+    name = comparison.name + (f"[{', '.join(map(str, index))}]" if index else "")
+    exact = not dtypes.is_floating(comparison.dtype)
+    given = _number(output, exact)
+    if comparison.interpreted is not None:
+        given = f"{comparison.interpreted[index].item()!r}, which leads to {_number(output, False)}"
+        exact = False
+    text = f"{name} = {given}, reference {_number(reference, exact)}"
+    if not np.isfinite(error):
+        return f"{text}: allowed {allowed:.2g}" if np.isfinite(reference) else f"{text}: not the same"
+    ulps = "" if ulp is None else _ulps(comparison, ulp)
+    return f"{text}: off by {error:.6g}{ulps}, allowed {allowed:.2g}"
+
+
+def _ulps(comparison: Comparison, count: float) -> str:
+    if not dtypes.is_floating(comparison.dtype):
+        return ""
+    return f" ({count:.0f} ulp)" if 100 <= count < 1e15 else f" ({count:.3g} ulp)"
+
+
+def _describe_commands(commands: Sequence[str]) -> list[str]:
+    shrinking = [command for command in commands if "--gpuemu-minimize" in command]
+    running = [command for command in commands if command not in shrinking]
+    lines = []
+    if running:
+        anywhere = f"   (anywhere: {running[1]})" if len(running) > 1 else ""
+        lines += _labelled("re-run", running[0] + anywhere)
+    for command in shrinking:
+        lines += _labelled("shrink", command)
+    return lines
+
+
+def _labelled(label: str, text: str) -> list[str]:
+    """Indented lines, the first after its label."""
+    first, *rest = text.splitlines() or [""]
+    return [f"  {label:<7} {first}", *(f"          {line}" for line in rest)]
+
+
+def _number(value: float, exact: bool) -> str:
+    return str(int(value)) if exact and np.isfinite(value) and value == int(value) else repr(float(value))
+
+
+def _tuple(values: Sequence[Any]) -> str:
+    return f"({', '.join(map(str, values))})"
