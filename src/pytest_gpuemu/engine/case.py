@@ -181,9 +181,9 @@ def _dims_of(op: Op, inputs: Mapping[str, Array]) -> dict[str, int]:
                 f"op {op.name!r}: no shape tells {' and '.join(unknown)} of {dim} = {size} in input {name!r}"
             )
         if dim.evaluate(dims) != size:
-            found_here = f"{dim} is {dim.evaluate(dims)}"
-            sizes = ", ".join(f"{part}={dims[part]}" for part in dim.names) or "every case"
-            raise ConfigError(f"op {op.name!r}: input {name!r} has size {size}, but {found_here} for {sizes}")
+            needs = f"{dim} is {dim.evaluate(dims)}" if dim.names else f"the schema says {dim}"
+            given = f" for {', '.join(f'{part}={dims[part]}' for part in dim.names)}" if dim.names else ""
+            raise ConfigError(f"op {op.name!r}: input {name!r} has size {size}, but {needs}{given}")
     return dims
 
 

@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.rng import SEED_BITS_DRAWN, derive_seed
 from pytest_gpuemu.engine.sizes import SIZE_CLASSES, candidates, size_class
 
 # Attempts for one case: many while single levels are missing, fewer as new pairs grow rare.
-_MOST_ATTEMPTS = 40
+_MOST_ATTEMPTS = 14
 _LEVEL_WEIGHT = 1000
 
 

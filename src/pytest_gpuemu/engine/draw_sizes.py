@@ -64,12 +64,15 @@ def draw_sizes(op: Op, dtype: str, rng: SeededRng) -> Sizes:
     broken: str | None = None
     for _ in range(_ATTEMPTS):
         sizes = _draw(op, names, counts, rng)
-        broken = _broken(op, dtype, counts, sizes)
+        broken = what_is_wrong(op, dtype, counts, sizes)
         if broken is None:
             return sizes
     # Conditions that random sizes seldom meet: look at every combination of the likelier ones.
     found = list(
-        islice((sizes for sizes in _combinations(op, names) if _broken(op, dtype, counts, sizes) is None), 64)
+        islice(
+            (sizes for sizes in _combinations(op, names) if what_is_wrong(op, dtype, counts, sizes) is None),
+            64,
+        )
     )
     if found:
         return rng.choice(found)
@@ -165,8 +168,8 @@ def _mend(op: Op, condition: Comparison, sizes: Sizes) -> None:
             sizes.update(swapped)
 
 
-def _broken(op: Op, dtype: str, counts: Sequence[ByteCount], sizes: Sizes) -> str | None:
-    """What is wrong with these sizes, or None."""
+def what_is_wrong(op: Op, dtype: str, counts: Sequence[ByteCount], sizes: Sizes) -> str | None:
+    """Why no case has these sizes, or None."""
     for condition in op.where:
         if not condition.holds(sizes):
             return f"where: no sizes found for which {condition} holds, tried last: {_listed(sizes)}"

@@ -31,7 +31,10 @@ def make_outputs(case: Case, poison: int = 0) -> dict[str, Array]:
     case.output_buffers.clear()
     for output in case.op.outputs:
         if output.name in case.op.inplace:
-            views[output.name] = case.inputs[case.op.inplace[output.name]]
+            written = case.op.inplace[output.name]
+            views[output.name] = case.inputs[written]
+            if written in case.buffers:
+                case.output_buffers[output.name] = case.buffers[written]
             continue
         shape = output_shape(case.op, output.name, case)
         dtype = output.dtype

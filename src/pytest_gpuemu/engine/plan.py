@@ -10,12 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pytest_gpuemu.engine.draw_sizes import draw_sizes
+from pytest_gpuemu.engine.draw_sizes import draw_sizes, what_is_wrong
 from pytest_gpuemu.engine.edits import Edits, read_edits
 from pytest_gpuemu.engine.errors import ConfigError, SeedError
 from pytest_gpuemu.engine.op import Input, Op, tensor_shape
 from pytest_gpuemu.engine.rng import SeededRng, derive_seed
-from pytest_gpuemu.engine.sizes import case_bytes, input_dtype
+from pytest_gpuemu.engine.sizes import byte_counts, case_bytes, input_dtype
 
 GENERATOR_VERSION = 1
 MAX_SEED = 2**64 - 1
@@ -214,6 +214,8 @@ def _edited(op: Op, plan: Plan, text: str) -> Plan:
         raise SeedError(
             f"op {op.name!r}: edits {text!r} need {nbytes} bytes, more than max_bytes = {op.max_bytes}"
         )
+    if (wrong := what_is_wrong(op, dtype, byte_counts(op, dtype), dims)) is not None:
+        raise SeedError(f"op {op.name!r}: edits {text!r}: {wrong}")
     shapes = {x.name: tensor_shape(x.dims, dims) for x in op.inputs}
     return replace(
         plan,

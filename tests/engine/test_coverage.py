@@ -1,0 +1,108 @@
+"""Coverage: pairs are counted rightly, and a campaign's seeds meet them earlier than drawn ones do."""
+
+from itertools import combinations
+
+import pytest
+
+from pytest_gpuemu.engine.coverage import Coverage, campaign_seeds, factors, levels_of
+from pytest_gpuemu.engine.define import define_op, narrow_op
+from pytest_gpuemu.engine.plan import plan_case
+from pytest_gpuemu.engine.rng import derive_seed
+
+
+def op(schema="input[rows,cols] -> [rows,cols]", **keys):
+    return define_op("mine", reference=lambda *inputs, **params: inputs[0], schema=schema, **keys)
+
+
+SOFTMAX = op(params={"dim": [-1, 0]})
+MATMUL = op("a[M,K], b[K,N] -> [M,N]")
+
+
+def covered(mine, seeds):
+    coverage = Coverage(mine)
+    for seed in seeds:
+        coverage.add(plan_case(mine, seed))
+    return coverage
+
+
+def test_factors_are_what_differs_between_cases():
+    mine = op("x[M], i[N] -> [M]", dims={"M": [3, 64]}, dtypes=["float32"], params={"k": [1, 2], "eps": 1e-5})
+    levels = {factor.name: factor.levels for factor in factors(narrow_op(mine, values=["uniform"]))}
+
+    assert levels["size of M"] == ("small", "aligned")
+    assert levels["param k"] == ("1", "2")
+    assert levels["layout of x"] == ("contiguous", "strided", "offset", "reversed", "broadcast")
+    assert not {"dtype", "param eps", "values of x"} & set(levels)
+
+
+def test_a_size_class_that_a_condition_on_the_dim_forbids_is_no_level():
+    levels = {factor.name: factor.levels for factor in factors(op(where=["16 <= cols"]))}
+
+    assert levels["size of cols"] == ("aligned", "off by one", "odd", "large")
+
+
+def test_pairs_are_those_that_the_plans_have():
+    """The count by bit masks beside one by plain sets."""
+    plans = [plan_case(SOFTMAX, seed) for seed in range(40)]
+    names = {factor.name for factor in factors(SOFTMAX)}
+    pairs = {
+        pair
+        for plan in plans
+        for pair in combinations(sorted(x for x in levels_of(plan).items() if x[0] in names), 2)
+    }
+    coverage = Coverage(SOFTMAX)
+
+    news = [(coverage.new_pairs(plan)[1], coverage.add(plan)) for plan in plans]
+
+    assert coverage.pairs_met == len(pairs) == sum(new for _, new in news)
+    assert all(foretold == found for foretold, found in news)
+    assert coverage.cases == 40
+    assert sum(coverage.counts["dtype"].values()) == 40
+
+
+def test_possible_pairs_are_all_levels_of_one_factor_with_all_of_another():
+    mine = op("x[] -> []", dtypes=["float16", "float32"], params={"k": [1, 2, 3]}, values=["uniform"])
+
+    # dtype 2, layout of a 0-d input 2 (contiguous, offset), k 3
+    assert Coverage(mine).pairs_possible == 2 * 2 + 2 * 3 + 2 * 3
+    assert covered(mine, range(200)).pairs_met == 16
+
+
+def test_what_was_not_met_is_named():
+    coverage = covered(SOFTMAX, [1])
+
+    assert len(coverage.unmet["dtype"]) == 2
+    assert plan_case(SOFTMAX, 1).dtype not in coverage.unmet["dtype"]
+    assert len(coverage.unmet_pairs(3)) == 3
+    assert all(": " in one and ": " in other for one, other in coverage.unmet_pairs())
+
+
+def test_a_campaign_is_a_function_of_op_and_master_and_a_shorter_one_its_beginning():
+    seeds = list(campaign_seeds(SOFTMAX, 7, 30))
+
+    assert seeds == list(campaign_seeds(op(params={"dim": [-1, 0]}), 7, 30))
+    assert seeds[:9] == list(campaign_seeds(SOFTMAX, 7, 9))
+    assert seeds != list(campaign_seeds(SOFTMAX, 8, 30))
+    assert list(campaign_seeds(SOFTMAX, 7, 0)) == []
+
+
+def test_seeds_are_distinct_and_below_2_48():
+    seeds = list(campaign_seeds(MATMUL, 2**64 - 1, 100))
+
+    assert len(set(seeds)) == 100
+    assert max(seeds) < 2**48
+
+
+@pytest.mark.parametrize("master", [1, 2, 3])
+def test_every_single_level_of_a_one_input_op_is_met_within_16_cases(master):
+    assert covered(SOFTMAX, campaign_seeds(SOFTMAX, master, 16)).unmet == {}
+
+
+@pytest.mark.parametrize("mine", [SOFTMAX, MATMUL], ids=["one input", "two inputs"])
+@pytest.mark.parametrize("count", [8, 25])
+def test_a_campaign_meets_more_pairs_than_drawn_seeds(mine, count):
+    for master in (1, 2, 3):
+        drawn = [derive_seed(master, str(i)) for i in range(count)]
+        guided = covered(mine, campaign_seeds(mine, master, count)).pairs_met
+
+        assert guided > 1.08 * covered(mine, drawn).pairs_met
