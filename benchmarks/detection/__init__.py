@@ -1,0 +1,1 @@
+"""The detection benchmark: kernels in their tiled form, correct and with known bugs, and what finds them."""
