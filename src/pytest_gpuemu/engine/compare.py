@@ -7,7 +7,7 @@ safety factor (tolerance.py), max the largest finite value of the output's dtype
 2.  NaN agrees with NaN, and only with NaN.
 3.  An infinity agrees with the same infinity.
 4.  Overflow: o = ±inf agrees where r, within K*E, reaches max + ulp(max)/2 on the same side: from
-    there on rounding to nearest gives infinity. "faithful" rounding may from max on.
+    there on rounding to nearest gives infinity. "faithful" rounding may beyond max.
 5.  float8_e4m3fn has no infinity: where rule 3 or 4 asks for one, NaN and ±max of that side agree.
 6.  rounding="saturate": r is first clamped to [-max, max], so that only ±max agrees with an overflow.
 7.  A result below the smallest normal number of float32 may be flushed to zero, in float32 and in
@@ -74,10 +74,11 @@ def agrees(
     agreed |= (output == reference) | (np.isnan(output) & np.isnan(reference))
     form = dtypes.properties(rules.dtype)
     step = float(dtypes.ulp(np.array([form.max]), rules.dtype)[0])
-    limit = form.max if rules.rounding == "faithful" else form.max + step / 2
+    limit = np.nextafter(form.max, np.inf) if rules.rounding == "faithful" else form.max + step / 2
     if rules.rounding != "saturate":
         for sign in (1.0, -1.0):
-            overflows = sign * reference + np.where(np.isnan(slack), 0.0, slack) >= limit
+            # Where no bound holds, an overflow is undetermined as anything else is, and no agreement.
+            overflows = sign * reference + np.where(np.isfinite(slack), slack, 0.0) >= limit
             if form.has_inf:
                 agreed |= overflows & (output == sign * np.inf)
             else:
