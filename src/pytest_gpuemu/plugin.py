@@ -73,18 +73,18 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """xdist's controller hands each worker what it decided and read once, so that all collect the same."""
-    from pytest_gpuemu.pytest_items import xdist
+    from pytest_gpuemu.pytest_items import distributed
 
-    xdist.hand_over(node)
+    distributed.hand_over(node)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Start the session's daemon in the controller, before the first test is sent to a worker."""
     if any("fuzz=" in str(name) or "seed=" in str(name) for name in ids):
-        from pytest_gpuemu.pytest_items import xdist
+        from pytest_gpuemu.pytest_items import distributed
 
-        xdist.begin_in_controller(node.config)
+        distributed.begin_in_controller(node.config)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class Campaign:
 
     def _seeds(self, cases: RunningCases, started: float) -> Iterator[str]:
         """The campaign's seeds without those that have an item of their own, or that killed a worker."""
-        self.crashed = self.session.crashed_now(self.test_id)
+        self.crashed = sorted(self.session.crashed_now(self.test_id))
         left_out = {case for test, case in self.session.own_items if test == self.test_id} | {*self.crashed}
         time_s = self.session.settings.time_s
         for done, seed in enumerate(

@@ -37,10 +37,19 @@ def generate_tests(metafunc: pytest.Metafunc, session: FuzzSession) -> None:
 
 
 def own_seeds_only(made: list[Any], session: FuzzSession) -> list[Any]:
-    """The items without those whose seed belongs to another parametrization of their function."""
-    if session.settings.reproduce:
-        return made
-    return [item for item in made if not isinstance(param_of(item), Seed) or _is_own(item, session)]
+    """The items without those whose seed belongs to another parametrization of their function.
+
+    The others can be chosen by `-k seed:N`: `=` is not allowed there.
+    """
+    kept = []
+    for item in made:
+        param = param_of(item)
+        if isinstance(param, Seed):
+            if not session.settings.reproduce and not _is_own(item, session):
+                continue
+            item.extra_keyword_matches.add(f"seed:{param.case_id}")
+        kept.append(item)
+    return kept
 
 
 def _is_own(item: pytest.Function, session: FuzzSession) -> bool:

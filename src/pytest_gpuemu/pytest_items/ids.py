@@ -6,6 +6,7 @@ Elsewhere: which of them a test gets (collect.py). Imports nothing heavy: the pl
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -71,6 +72,12 @@ def seed_nodeid(test: str, case_id: str) -> str:
     if test.endswith("]"):
         return f"{test[:-1]}-seed={case_id}]"
     return f"{test}[seed={case_id}]"
+
+
+def from_invocation_dir(nodeid: str, config: pytest.Config) -> str:
+    """The node id as it is typed in the folder that pytest was called in; it is relative to rootdir."""
+    path, separator, names = nodeid.partition("::")
+    return os.path.relpath(config.rootpath / path, config.invocation_params.dir) + separator + names
 
 
 test_id.__test__ = False  # type: ignore[attr-defined]  # not a test, where a test module imports it

@@ -46,8 +46,9 @@ class Settings:
             return self.cases_forced
         own = marker.kwargs.get("cases")
         # A wrong value is named when the test is set up, together with every other wrong key.
-        usable = isinstance(own, int) and not isinstance(own, bool) and own > 0
-        return own if usable and self.cases else self.cases
+        if isinstance(own, int) and not isinstance(own, bool) and own > 0 and self.cases:
+            return own
+        return self.cases
 
 
 def add_options(parser: pytest.Parser) -> None:

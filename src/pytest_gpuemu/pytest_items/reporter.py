@@ -14,7 +14,7 @@ import pytest
 
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.pytest_items import collect, recording, summary
-from pytest_gpuemu.pytest_items.ids import param_of, seed_nodeid, test_id, test_id_of
+from pytest_gpuemu.pytest_items.ids import from_invocation_dir, param_of, seed_nodeid, test_id, test_id_of
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
 
@@ -72,7 +72,7 @@ class Reporter:
         old = {case.path for case in self.session.crashed}
         for case in recording.crashed_cases(self.session.store):
             if case.test_id == test and case.path not in old:
-                nodeid = self.session.config.cwd_relative_nodeid(seed_nodeid(test, case.case_id))
+                nodeid = from_invocation_dir(seed_nodeid(test, case.case_id), self.session.config)
                 report.longrepr = (
                     f"{report.longrepr}\n{test} died at seed={case.case_id}: the process ended while it ran"
                     f'\n  re-run  pytest "{nodeid}"'
@@ -110,7 +110,7 @@ def _count_another_test(config: pytest.Config) -> None:
     session = config.pluginmanager.get_plugin("session")
     if session is not None:
         session.testscollected += 1
-    terminal = config.pluginmanager.get_plugin("terminalreporter")
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
     if hasattr(terminal, "tests_count"):  # pytest-sugar counts for itself
         terminal.tests_count += 1
 

@@ -82,7 +82,7 @@ class Runner:
         campaign, session = item.stash[CAMPAIGN], item.session
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
         if not item._request:  # a second run of the item
-            item._initrequest()
+            item._initrequest()  # type: ignore[unreachable]
         try:
             if call_and_report(item, "setup").passed and not item.config.getoption("setuponly", False):
                 call_and_report(item, "call")
@@ -193,7 +193,8 @@ class Runner:
         """Before an xdist worker says that it has finished."""
         self.session.recording.flush()
         if self.session.is_worker:
-            self.session.config.workeroutput["gpuemu_note"] = self.session.recording.note
+            workeroutput: dict[str, object] = self.session.config.workeroutput  # type: ignore[attr-defined]
+            workeroutput["gpuemu_note"] = self.session.recording.note
 
     def _report_interrupted(self, campaign: Campaign) -> None:
         """Ctrl-C in a campaign: its failing seeds get a report, so that the summary and --lf know them."""
@@ -213,9 +214,10 @@ class Runner:
                 start=now,
                 stop=now,
             )
-            report.gpuemu_child = True
+            report.gpuemu_child = True  # type: ignore[attr-defined]
             if tally is not None:
-                report.gpuemu_campaign, tally = tally, None
+                report.gpuemu_campaign = tally  # type: ignore[attr-defined]
+                tally = None
             with _standing_in(child, item):
                 child.ihook.pytest_runtest_logreport(report=report)
 

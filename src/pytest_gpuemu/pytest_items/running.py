@@ -21,7 +21,7 @@ from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, pl
 from pytest_gpuemu.engine.verdict import Failure, Finding
 from pytest_gpuemu.pytest_items import generators, grouping
 from pytest_gpuemu.pytest_items.fuzz_case import BoundCase, FuzzCase, bind, release
-from pytest_gpuemu.pytest_items.ids import seed_nodeid, test_id_of
+from pytest_gpuemu.pytest_items.ids import from_invocation_dir, seed_nodeid, test_id_of
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
 PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
@@ -61,8 +61,9 @@ class RunningCases:
 
     def commands(self, case_id: str) -> list[str]:
         """What to type to run this case again: the item's own node id, and the seed anywhere."""
-        nodeid = self.item.config.cwd_relative_nodeid(seed_nodeid(self.test_id, case_id))
-        return [f'pytest "{nodeid}"', f"pytest --gpuemu-reproduce={shlex.quote(case_id)}"]
+        nodeid = from_invocation_dir(seed_nodeid(self.test_id, case_id), self.item.config)
+        quoted = shlex.quote(nodeid) if set(nodeid) & set('"$`\\!') else f'"{nodeid}"'
+        return [f"pytest {quoted}", f"pytest --gpuemu-reproduce={shlex.quote(case_id)}"]
 
     def begin(self, case_id: str) -> None:
         """Get ready to call the test function with this case."""

@@ -75,9 +75,13 @@ class FuzzSession:
         return hasattr(self.config, "workerinput")
 
     def known_of(self, test: str) -> list[str]:
-        """The known failing seeds of a test that are collected: the newest, up to the cap, oldest first."""
+        """The known failing seeds of a test that are collected: the newest, up to the cap.
+
+        In numerical order: a seed that fails again is the newest, and --stepwise goes by the order.
+        """
         cap = self.settings.known_seeds
-        return self.known.get(test, [])[-cap:] if cap else []
+        newest = self.known.get(test, [])[-cap:] if cap else []
+        return sorted(newest, key=lambda case_id: (int(case_id.partition("~")[0]), case_id))
 
     def op_of(self, marker: pytest.Mark) -> Op:
         """The op that a marker means. Raises ConfigError and its kin, with the text that the user reads."""
@@ -99,7 +103,6 @@ class FuzzSession:
             param = param_of(item)
             if isinstance(param, Seed):
                 self.own_items.add((test_id_of(item), param.case_id))
-                item.extra_keyword_matches.add(f"seed:{param.case_id}")
         plugins = self.config.pluginmanager
         plugins.register(Runner(self), "gpuemu-runner")
         if not self.is_worker:
@@ -112,6 +115,7 @@ class FuzzSession:
         if self._has_recording:
             return
         self._has_recording = True
+        socket: Path | None
         if self.settings.socket is not None:
             socket, starts = Path(self.settings.socket).absolute(), False
         else:

@@ -1,4 +1,4 @@
-"""pytest-xdist: what the controller decides for all workers, and what it prints for them.
+"""pytest-xdist: what its controller decides for all workers, and what it prints for them.
 
 All workers must collect the same tests, also one that replaces a crashed one: the controller reads the
 known seeds once, and chooses the master seed. It owns the daemon, which no worker's crash ends.

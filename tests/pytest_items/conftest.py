@@ -1,0 +1,33 @@
+"""Fixtures of the tests that run pytest: nothing to import late, and a suite that needs no daemon."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import pytest
+import suites
+
+import pytest_gpuemu
+
+
+@pytest.fixture(scope="session", autouse=True)
+def imported() -> None:
+    """pytester forgets the modules that a run inside this process imports, and NumPy loads only once."""
+    importlib.import_module("hypothesis")
+    importlib.import_module("ml_dtypes")
+    for module in pkgutil.walk_packages(pytest_gpuemu.__path__, "pytest_gpuemu."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+
+
+@pytest.fixture(autouse=True)
+def kernels(request: pytest.FixtureRequest) -> None:
+    """The module `kernels` for the suite, and a file where the store would be: no daemon is started."""
+    if "pytester" in request.fixturenames:
+        pytester = request.getfixturevalue("pytester")
+        pytester.makepyfile(kernels=suites.KERNELS)
+        pytester.path.joinpath(".gpuemu").touch()
+        pytester.makeini(
+            "[pytest]\naddopts = -p no:randomly -p no:asyncio -p no:hypothesispytest --strict-markers"
+        )
