@@ -23,34 +23,34 @@ _AS_BITS = {
 }
 
 
-def to_numpy(x: Any) -> Array:
+def to_numpy(x: Any, giver: str = "the kernel") -> Array:
     """The same values as a NumPy array, with ml_dtypes for bfloat16 and float8.
 
     Shares memory with x where x lies in CPU memory and its library allows it. Raises OutputError
-    for what is no array: the message says what it got.
+    for what is no array: the message says what giver returned.
     """
     if isinstance(x, np.ndarray):
         return x
     if isinstance(x, np.generic):
         return np.asarray(x)
     if x is None:
-        raise OutputError(
-            "the kernel returned None: return the output, or write into fuzz_case.outputs "
-            "and call check() without an argument"
-        )
+        hint = "return the output"
+        if giver == "the kernel":
+            hint += ", or write into fuzz_case.outputs and call check() without an argument"
+        raise OutputError(f"{giver} returned None: {hint}")
     if isinstance(x, (bool, int, float, complex)):
         raise OutputError(
-            f"the kernel returned {x!r}, a Python {type(x).__name__} without a dtype: return a 0-d array"
+            f"{giver} returned {x!r}, a Python {type(x).__name__} without a dtype: return a 0-d array"
         )
     if isinstance(x, (list, tuple, dict, str, bytes)):
-        raise OutputError(f"the kernel returned a {type(x).__name__}, not an array: {_brief(x)}")
+        raise OutputError(f"{giver} returned a {type(x).__name__}, not an array: {_brief(x)}")
     library = type(x).__module__.split(".")[0]
     if library == "torch" or _is_instance_of(x, "torch", "Tensor"):
-        return _from_torch(x)
+        return _from_torch(x, giver)
     for method in ("copy_to_host", "get"):  # Numba's device arrays, CuPy's
         if hasattr(x, "__cuda_array_interface__") and hasattr(x, method):
             return np.asarray(getattr(x, method)())
-    return _through_protocols(x)
+    return _through_protocols(x, giver)
 
 
 def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset: int = 0) -> Any:
@@ -81,12 +81,12 @@ def device_of(x: Any) -> str:
     return "cuda" if hasattr(x, "__cuda_array_interface__") else "cpu"
 
 
-def _from_torch(tensor: Any) -> Array:
+def _from_torch(tensor: Any, giver: str) -> Array:
     if tensor.device.type == "meta":
-        raise OutputError("the kernel returned a torch tensor on the meta device, which holds no values")
+        raise OutputError(f"{giver} returned a torch tensor on the meta device, which holds no values")
     if str(tensor.layout) != "torch.strided" or tensor.is_quantized:
         kind = "quantized" if tensor.is_quantized else str(tensor.layout).removeprefix("torch.")
-        raise OutputError(f"the kernel returned a {kind} torch tensor: return a dense one (.to_dense())")
+        raise OutputError(f"{giver} returned a {kind} torch tensor: return a dense one (.to_dense())")
     dense = tensor.detach().cpu().resolve_conj().resolve_neg()
     name = str(tensor.dtype).removeprefix("torch.")
     try:
@@ -100,26 +100,25 @@ def _from_torch(tensor: Any) -> Array:
         return plain
     except (TypeError, RuntimeError) as error:
         raise OutputError(
-            f"the kernel returned a torch tensor of dtype {name}, which NumPy cannot read: {error}"
+            f"{giver} returned a torch tensor of dtype {name}, which NumPy cannot read: {error}"
         ) from error
 
 
-def _through_protocols(x: Any) -> Array:
+def _through_protocols(x: Any, giver: str) -> Array:
     try:
         array = np.asarray(x) if hasattr(x, "__array__") else np.from_dlpack(x)
     except (TypeError, ValueError, RuntimeError, BufferError, AttributeError) as error:
         if not hasattr(x, "__array__") and not hasattr(x, "__dlpack__"):
             raise OutputError(
-                f"the kernel returned {type(x).__module__}.{type(x).__qualname__} ({_brief(x)}), "
+                f"{giver} returned {type(x).__module__}.{type(x).__qualname__} ({_brief(x)}), "
                 "which is no array: neither __array__ nor __dlpack__"
             ) from error
         raise OutputError(
-            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, "
-            f"which NumPy cannot read: {error}"
+            f"{giver} returned {type(x).__module__}.{type(x).__qualname__}, which NumPy cannot read: {error}"
         ) from error
     if array.dtype == object:
         raise OutputError(
-            f"the kernel returned {type(x).__module__}.{type(x).__qualname__}, "
+            f"{giver} returned {type(x).__module__}.{type(x).__qualname__}, "
             "which NumPy reads as Python objects, not as numbers"
         )
     return array

@@ -119,7 +119,7 @@ def evaluate(op: Op, reference: Reference, case: Case) -> dict[str, Array]:
     place = f"{op.name}: the reference {reference_name(reference)}"
     try:
         named = {
-            name: _as_float64(arrays.to_numpy(_scalar_to_array(value)))
+            name: _as_float64(arrays.to_numpy(_scalar_to_array(value), "it"))
             for name, value in outputs_by_name(op, result).items()
         }
     except OutputError as error:
