@@ -16,9 +16,11 @@ from pytest_gpuemu.engine.trace import Bound, error_bound
 f32 = np.float32
 
 
-def case_of(reference, params=None, outputs=1, **inputs) -> Case:
+def case_of(reference, params=None, outputs=1, library="numpy", **inputs) -> Case:
     op = Op(
         name="of_a_test",
+        origin="marker",
+        library=library,
         references=(reference,),
         inputs=tuple(Input(name=name, dims=()) for name in inputs),
         outputs=tuple(Output(name="y" if outputs == 1 else f"y{i}") for i in range(outputs)),
@@ -37,8 +39,10 @@ def case_of(reference, params=None, outputs=1, **inputs) -> Case:
     return Case(op=op, plan=plan, inputs=dict(inputs), originals=dict(inputs))
 
 
-def bound_of(reference, *, compute="float32", params=None, outputs=1, time_budget_s=10.0, **inputs) -> Bound:
-    case = case_of(reference, params, outputs, **inputs)
+def bound_of(
+    reference, *, compute="float32", params=None, outputs=1, library="numpy", time_budget_s=10.0, **inputs
+) -> Bound:
+    case = case_of(reference, params, outputs, library, **inputs)
     return error_bound(reference, case, compute=compute, time_budget_s=time_budget_s)
 
 

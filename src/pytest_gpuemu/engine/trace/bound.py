@@ -8,19 +8,27 @@ the spread of perturbed runs (engine/spread.py), the factor K (engine/tolerance.
 from __future__ import annotations
 
 import functools
+import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from pytest_gpuemu.engine.arrays import from_numpy
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.dtypes import is_floating
 from pytest_gpuemu.engine.errors import OutputError
 from pytest_gpuemu.engine.op import Array, Float64Array, Reference
 from pytest_gpuemu.engine.outputs import outputs_by_name
-from pytest_gpuemu.engine.references import call_by_name, optional_params, wants_torch
+from pytest_gpuemu.engine.references import (
+    call_by_name,
+    float64_inputs,
+    optional_params,
+    speaks,
+    wants_torch,
+)
 from pytest_gpuemu.engine.trace import fallback
 from pytest_gpuemu.engine.trace.arithmetic import Arithmetic, arithmetic
 from pytest_gpuemu.engine.trace.composites import holds_traced
@@ -54,14 +62,13 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
     rules = arithmetic(compute, [str(x.dtype) for x in case.originals.values() if is_floating(str(x.dtype))])
     deadline = time.monotonic() + time_budget_s
 
-    libraries = ("torch", "numpy") if wants_torch(case.op, reference) else ("numpy", "torch")
-    why: str | None = None
-    for library in libraries:
+    why = ""
+    for library in _libraries(reference, case):
         try:
             once = functools.partial(_trace, reference, case, rules, deadline, library)
             values, errors = trace_every_way(once)
         except Untraceable as refused:
-            why = why or str(refused)
+            why = str(refused)
         else:
             return Bound(values=values, errors=errors, method="trace")
     values, errors = fallback.bound(reference, case, compute=compute, unit=rules.unit)
@@ -70,6 +77,26 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
         "so its tolerance is a coarser estimate from perturbed runs"
     )
     return Bound(values=values, errors=errors, method="fallback", note=note)
+
+
+def _libraries(reference: Reference, case: Case) -> Iterator[str]:
+    """Whose arrays to try, in the order of references.evaluate: the second only where the first does
+    not run plainly either, since methods of one name differ (var's ddof).
+    """
+    if "torch" not in sys.modules:
+        yield "numpy"
+        return
+    first, second = ("torch", "numpy") if wants_torch(case.op, reference) else ("numpy", "torch")
+    yield first
+    if not speaks(reference, first) and not _runs_plainly(reference, case, first):
+        yield second
+
+
+def _runs_plainly(reference: Reference, case: Case, library: str) -> bool:
+    inputs = {name: from_numpy(array, library) for name, array in float64_inputs(case).items()}
+    with np.errstate(all="ignore"):
+        called = call(call_by_name, reference, inputs, case.params, optional=optional_params(case.op))
+    return called.error is None
 
 
 def traced_input(run: Run, array: Array) -> Any:
@@ -131,7 +158,12 @@ def _call_numpy(run: Run, reference: Reference, case: Case) -> Called:
 
 
 def _call_torch(run: Run, reference: Reference, case: Case) -> Called:
-    raise Untraceable("it computes with torch")
+    from pytest_gpuemu.engine.trace.torch_trace import patched_torch, torch_input, unwrapped
+
+    inputs = {name: torch_input(traced_input(run, array)) for name, array in case.originals.items()}
+    with patched_torch(), activated(run):
+        called = call(call_by_name, reference, inputs, case.params, optional=optional_params(case.op))
+    return called if called.error is not None else Called(unwrapped(called.value))
 
 
 def _finished(run: Run, output: Any) -> tuple[Array, Float64Array]:
