@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_gpuemu.engine.errors import ClientError
-from pytest_gpuemu.engine.sockets import check_length, private_socket
+from pytest_gpuemu.engine.sockets import Claim, check_length, private_socket
 
 _READY_S = 20.0
 _RESTARTS = 5
@@ -43,6 +43,19 @@ def wait_until_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     process.wait()
     said = log.read_text(encoding="utf-8", errors="replace")[-2000:].strip()
     raise ClientError(f"the gpuemu daemon did not start: {said or f'exit status {process.returncode}'}")
+
+
+def wait_until_ended(socket: Path, within_s: float) -> bool:
+    """Whether the daemon that listened at a socket has gone, waiting for that: it holds a lock till then."""
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            Claim(socket).close()
+        except ClientError:
+            time.sleep(0.02)
+        else:
+            return True
+    return False
 
 
 class Daemon:

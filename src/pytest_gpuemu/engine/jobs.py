@@ -30,6 +30,7 @@ from pytest_gpuemu.engine.errors import (
     UnknownOpError,
 )
 from pytest_gpuemu.engine.judge import judge
+from pytest_gpuemu.engine.judged import judged_body
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.processes import end_with_parent, limit_memory
@@ -43,7 +44,7 @@ from pytest_gpuemu.engine.protocol import (
     REFERENCE_FAILED,
     framing,
 )
-from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
+from pytest_gpuemu.engine.protocol.plain import plain
 from pytest_gpuemu.engine.protocol.requests import (
     GetTestBatch,
     GetTestCase,
@@ -51,16 +52,15 @@ from pytest_gpuemu.engine.protocol.requests import (
     ValidateOp,
     read_request,
 )
-from pytest_gpuemu.engine.protocol.results import repro_info, result_body
 from pytest_gpuemu.engine.requested_ops import (
     NOT_FOR_PROTOCOL_1,
     op_for_arrays,
     read_fuzz_config,
     read_params,
     requested_op,
+    with_params,
 )
 from pytest_gpuemu.engine.rng import generate_seed
-from pytest_gpuemu.engine.verdict import FAILED, PASSED, ErrorStats, Verdict
 from pytest_gpuemu.engine.wire_arrays import to_array, to_arrays, to_tensor
 from pytest_gpuemu.engine.workers import FRAME
 
@@ -99,39 +99,15 @@ def _judge(
     edits = request.edits if isinstance(request, SubmitOutput) else ""
     op = requested_op(request.op_name, overrides, config, seed)
     params = read_params(op, request.kwargs or {})
+    op = with_params(op, params)
     given = None if request.inputs is None else {name: to_array(x) for name, x in request.inputs.items()}
     case, is_ours = _case_of(op, seed, edits, given, params, may_be_ours=isinstance(request, SubmitOutput))
     verdict = judge(case, to_arrays(request.output))
     duration_ms = (time.monotonic() - started) * 1000.0
     timestamp = time.time()
-    stats = stats_of(verdict)
-    case_fields = fields_of(case, overrides)
-    findings = [plain(dataclasses.asdict(finding)) for finding in verdict.findings]
-    notes = list(verdict.hints)
-    if verdict.status not in (PASSED, FAILED):
-        notes.append("undetermined: the error bound of most elements is infinite, so nothing was proven")
-    body = result_body(
-        passed=verdict.passed,
-        status=verdict.status,
-        test_id="client",
-        op_name=op.name,
-        seed=seed,
-        edits=edits,
-        findings=findings,
-        stats=stats,
-        timestamp=timestamp,
-        duration_ms=duration_ms,
-        repro_info=None if verdict.passed else repro_info(seed=seed, edits=edits, **case_fields),
-        notes=notes,
+    body, failure = judged_body(
+        case, verdict, overrides=overrides, timestamp=timestamp, duration_ms=duration_ms
     )
-    failure = {
-        **case_fields,
-        "findings": findings,
-        "stats": stats,
-        "text": "",
-        "duration_ms": duration_ms,
-        "result": body,
-    }
     return {"result": body, "failure": failure, "timestamp": timestamp, "inputs_differ": not is_ours}
 
 
@@ -239,32 +215,6 @@ def _inputs(message: Mapping[str, Any], config: Config) -> dict[str, Any]:
             for name, array in arrays.items()
         }
     return {"inputs": {name: to_tensor(array) for name, array in arrays.items()}}
-
-
-def stats_of(verdict: Verdict) -> dict[str, Any] | None:
-    """The statistics of the output that is furthest off; None where no values were compared."""
-    if not verdict.comparisons:
-        return None
-    worst = max(
-        (comparison.stats for comparison in verdict.comparisons),
-        key=lambda stats: (stats.num_exceeding, stats.max_ulp),
-    )
-    return dict(plain({field.name: getattr(worst, field.name) for field in dataclasses.fields(ErrorStats)}))
-
-
-def fields_of(case: Case, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """What a stored failure tells of its case: the first input's shape, strides, dtype, layout, values."""
-    first = next(iter(case.inputs))
-    plan = case.plan
-    return {
-        "generator": GENERATOR_VERSION,
-        "shape": list(plan.shapes[first]),
-        "strides": list(case.inputs[first].strides),
-        "dtype": plan.dtypes[first],
-        "layout": plan.layouts[first],
-        "values": plan.values[first],
-        "fuzz_config": wire_overrides(overrides),
-    }
 
 
 def serve(requests: BinaryIO, answers: BinaryIO, config: Config) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import resource
+import subprocess
 import threading
 import time
 
 _CHECK_EVERY_S = 0.2
+_LAST_WORDS_S = 2.0
 
 
 def end_with_parent() -> None:
@@ -29,3 +31,13 @@ def limit_memory(megabytes: int) -> None:
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+
+
+def how_it_ended(process: subprocess.Popen[bytes]) -> str:
+    """How a process ended that has closed its pipes; it is killed where it has not ended by itself."""
+    try:
+        code = process.wait(_LAST_WORDS_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        code = process.wait()
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.define import CASE_KEYS, define_op, narrow_op
 from pytest_gpuemu.engine.errors import ConfigError, ProtocolError, did_you_mean
-from pytest_gpuemu.engine.op import Array, Op
+from pytest_gpuemu.engine.op import Array, Op, Param, Reference
 from pytest_gpuemu.engine.protocol.requests import MAX_SEED
 from pytest_gpuemu.engine.resolve import DEFAULT_DIMS, resolve_op
 from pytest_gpuemu.engine.rng import derive_seed
@@ -158,6 +159,28 @@ def read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
                     ) from None
         found[name] = value
     return found
+
+
+def with_params(op: Op, params: Mapping[str, Any]) -> Op:
+    """The op with the params that its record does not have, but every reference of its takes."""
+    declared = {param.name for param in op.params}
+    added = [
+        Param(name=name, choices=(value,))
+        for name, value in params.items()
+        if name not in declared and all(_takes(reference, name) for reference in op.references)
+    ]
+    return dataclasses.replace(op, params=(*op.params, *added)) if added else op
+
+
+def _takes(reference: Reference, name: str) -> bool:
+    try:
+        parameters = inspect.signature(reference).parameters
+    except (TypeError, ValueError):
+        return False
+    return any(
+        p.kind is p.VAR_KEYWORD or (p.name == name and p.kind is not p.POSITIONAL_ONLY)
+        for p in parameters.values()
+    )
 
 
 def _with_shapes(op: Op, shapes: Mapping[str, tuple[int, ...]]) -> Op:

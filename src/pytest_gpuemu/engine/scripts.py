@@ -27,6 +27,7 @@ import numpy as np
 from pytest_gpuemu.engine.dtypes import DTYPES, numpy_dtype
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.processes import how_it_ended
 
 _HOST = "pytest_gpuemu.engine.script_host"
 _KEPT_STDERR = 4000
@@ -49,13 +50,14 @@ class ScriptReference:
         memory_mb: int,
     ) -> None:
         self.path = path
-        self.__name__ = path.name
+        self.__name__ = self.__qualname__ = path.name
         self.__signature__ = inspect.Signature(
             [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in input_names]
             + [
                 inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=value)
                 for name, value in param_defaults.items()
             ]
+            + [inspect.Parameter("others", inspect.Parameter.VAR_KEYWORD)]
         )
         self._inputs = input_names
         self._timeout_s = timeout_s
@@ -65,15 +67,15 @@ class ScriptReference:
     def __call__(self, *args: Array, **kwargs: Any) -> Array | dict[str, Array]:
         bound = self.__signature__.bind(*args, **kwargs)
         bound.apply_defaults()
+        params = {name: value for name, value in bound.arguments.items() if name not in self._inputs}
+        params |= params.pop("others")
         for name in self._inputs:
             # A traced array would leave its error bound behind on its way through JSON.
             if type(bound.arguments[name]) is not np.ndarray:
                 raise TypeError(f"a reference script takes NumPy arrays, not {type(bound.arguments[name])}")
         request = {
             "inputs": {name: encode_array(bound.arguments[name]) for name in self._inputs},
-            "kwargs": {
-                name: str(value) for name, value in bound.arguments.items() if name not in self._inputs
-            },
+            "kwargs": {name: str(value) for name, value in params.items()},
         }
         if self._host is None:
             self._host = _ScriptHost(self.path, self._memory_mb)
@@ -125,15 +127,13 @@ class _ScriptHost:
             timer.cancel()
         if line.endswith(b"\n"):
             return str(json.loads(line))
-        process.kill()
-        code = process.wait()
+        ended = how_it_ended(process)
         if late.is_set():
             raise ReferenceFailed(
                 f"reference script {self._path} took longer than {timeout_s:g} s and was stopped; "
                 "reference_timeout_s under [validation] sets the limit"
             )
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
-        raise ReferenceFailed(f"reference script {self._path} {how}\n{self._last_stderr()}".rstrip())
+        raise ReferenceFailed(f"reference script {self._path} {ended}\n{self._last_stderr()}".rstrip())
 
     def _last_stderr(self) -> str:
         self._stderr.seek(0, 2)

@@ -33,36 +33,35 @@ class Server:
             self._socket.listen(f"ipc://{path}")
         finally:
             os.umask(before)
-        self._threads: list[threading.Thread] = []
+        self._contexts = [self._socket.new_context() for _ in range(_THREADS)]
 
     def start(self, answer: Callable[[bytes], bytes]) -> None:
         """Answer requests, each on one of several threads."""
-        for number in range(_THREADS):
-            thread = threading.Thread(
-                target=self._serve, args=(answer,), name=f"requests {number}", daemon=True
-            )
-            thread.start()
-            self._threads.append(thread)
+        for number, context in enumerate(self._contexts):
+            name = f"requests {number}"
+            threading.Thread(target=_serve, args=(context, answer), name=name, daemon=True).start()
 
     def close(self) -> None:
         """Stop answering."""
+        for context in self._contexts:
+            context.close()
         self._socket.close()
 
-    def _serve(self, answer: Callable[[bytes], bytes]) -> None:
-        context = self._socket.new_context()
-        while True:
-            try:
-                data = context.recv()
-            except pynng.exceptions.Closed:
-                return
-            try:
-                reply = answer(data)
-            except Exception:
-                log.exception("a request of %d bytes failed", len(data))
-                reply = internal_error(data)
-            try:
-                context.send(reply)
-            except pynng.exceptions.Closed:
-                return
-            except pynng.exceptions.NNGException as error:  # the client has gone
-                log.info("a reply of %d bytes was not delivered: %s", len(reply), error)
+
+def _serve(context: pynng.Context, answer: Callable[[bytes], bytes]) -> None:
+    while True:
+        try:
+            data = context.recv()
+        except pynng.exceptions.Closed:
+            return
+        try:
+            reply = answer(data)
+        except Exception:
+            log.exception("a request of %d bytes failed", len(data))
+            reply = internal_error(data)
+        try:
+            context.send(reply)
+        except pynng.exceptions.Closed:
+            return
+        except pynng.exceptions.NNGException as error:  # the client has gone
+            log.info("a reply of %d bytes was not delivered: %s", len(reply), error)

@@ -71,8 +71,10 @@ class Claim:
             raise ClientError(f"no daemon can listen at {path}: {error.strerror}: {error.filename}") from None
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(self._lock), os.stat(self._lock_path)):
+                raise BlockingIOError  # another has removed this file and locked the next
             self._remove_stale()
-        except BlockingIOError:
+        except (BlockingIOError, FileNotFoundError):
             os.close(self._lock)
             raise ClientError(_taken(path)) from None
         except ClientError:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_gpuemu.engine.errors import ReferenceFailed
+from pytest_gpuemu.engine.processes import how_it_ended
 
 FRAME = struct.Struct("<Q")
 _KEPT_STDERR = 4000
@@ -87,16 +88,14 @@ class _Worker:
             timer.cancel()
         if answer is not None:
             return answer
-        self._process.kill()
-        code = self._process.wait()
+        ended = how_it_ended(self._process)
         if late.is_set():
             raise ReferenceFailed(
                 f"the reference took longer than {limit_s:g} s, and its process was replaced; "
                 "reference_timeout_s under [validation] in gpuemu.toml sets the limit"
             )
-        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
         raise ReferenceFailed(
-            f"the process that ran the reference {how}, and was replaced\n{self._last_stderr()}".rstrip()
+            f"the process that ran the reference {ended}, and was replaced\n{self._last_stderr()}".rstrip()
         )
 
     def _exchange(self, message: bytes) -> bytes | None:

@@ -1,0 +1,19 @@
+"""`gpuemu.client`: what `pytest_gpuemu.client` has."""
+
+from pytest_gpuemu.client import (
+    Client,
+    ClientError,
+    FuzzResults,
+    ReproduceResult,
+    ReproductionInfo,
+    ValidationResult,
+)
+
+__all__ = [
+    "Client",
+    "ClientError",
+    "FuzzResults",
+    "ReproduceResult",
+    "ReproductionInfo",
+    "ValidationResult",
+]

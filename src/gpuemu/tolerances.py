@@ -1,0 +1,5 @@
+"""`gpuemu.tolerances`: what `pytest_gpuemu.tolerances` has."""
+
+from pytest_gpuemu.tolerances import ToleranceConfig, ToleranceProfile, get_recommended_tolerance
+
+__all__ = ["ToleranceConfig", "ToleranceProfile", "get_recommended_tolerance"]

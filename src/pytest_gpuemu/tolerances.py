@@ -1,0 +1,137 @@
+"""Tolerances of the API reference: fixed pairs of atol and rtol by dtype.
+
+A verdict uses none of them unless it is told to: its own tolerance is derived for each element
+(engine/tolerance.py). These are for code that compares arrays itself, and for the `tolerance` of a marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
+
+_Pairs = Mapping[str, tuple[float, float]]
+_TESTING: _Pairs = {
+    "float16": (1e-3, 1e-2),
+    "bfloat16": (1e-2, 1e-1),
+    "float32": (1e-5, 1e-4),
+    "float64": (1e-10, 1e-9),
+}
+_PRODUCTION: _Pairs = {
+    "float16": (5e-4, 5e-3),
+    "bfloat16": (5e-3, 5e-2),
+    "float32": (1e-6, 1e-5),
+    "float64": (1e-12, 1e-11),
+}
+_STRICT: _Pairs = {
+    "float16": (1e-4, 1e-3),
+    "bfloat16": (1e-3, 1e-2),
+    "float32": (1e-6, 1e-5),
+    "float64": (1e-12, 1e-11),
+}
+_RELAXED: _Pairs = {
+    "float16": (1e-2, 1e-1),
+    "bfloat16": (5e-2, 5e-1),
+    "float32": (1e-4, 1e-3),
+    "float64": (1e-8, 1e-7),
+}
+_FRAMEWORKS = {"numpy": 1.0, "pytorch": 1.0, "jax": 1.5, "tensorflow": 1.5}
+_CROSS_FRAMEWORK = 1.5
+
+
+@dataclass(frozen=True, slots=True)
+class ToleranceConfig:
+    """|output - reference| <= atol + rtol * |reference|."""
+
+    atol: float
+    rtol: float
+
+    @classmethod
+    def for_dtype(cls, dtype: str) -> ToleranceConfig:
+        """The pair of the testing profile. Raises ConfigError for a dtype without one."""
+        return _pair(_TESTING, dtype)
+
+    @classmethod
+    def strict(cls, dtype: str | None = None) -> ToleranceConfig:
+        """1e-7 and 1e-7, or the strict pair of a dtype."""
+        return cls(1e-7, 1e-7) if dtype is None else _pair(_STRICT, dtype)
+
+    @classmethod
+    def relaxed(cls, dtype: str | None = None) -> ToleranceConfig:
+        """1e-3 and 1e-3, or the relaxed pair of a dtype."""
+        return cls(1e-3, 1e-3) if dtype is None else _pair(_RELAXED, dtype)
+
+    def scale(self, factor: float) -> ToleranceConfig:
+        """Both numbers times a factor."""
+        return ToleranceConfig(self.atol * factor, self.rtol * factor)
+
+
+class ProfileTolerance(ToleranceConfig):
+    """A profile: its own atol and rtol are float32's, and get(dtype) gives those of another dtype."""
+
+    __slots__ = ("_pairs",)
+    _pairs: _Pairs
+
+    def get(self, dtype: str) -> ToleranceConfig:
+        """The pair of a dtype. Raises ConfigError for one without."""
+        return _pair(self._pairs, dtype)
+
+
+class ToleranceProfile:
+    """Named profiles: "testing", "production" and "cross_framework"."""
+
+    @staticmethod
+    def get(name: str) -> ProfileTolerance:
+        """The profile of that name. Raises ConfigError for another."""
+        profiles = {
+            "testing": ToleranceProfile.for_testing,
+            "production": ToleranceProfile.for_production,
+            "cross_framework": ToleranceProfile.for_cross_framework,
+        }
+        if name not in profiles:
+            raise ConfigError(f"no tolerance profile {name!r}; {did_you_mean(name, profiles)}")
+        return profiles[name]()
+
+    @staticmethod
+    def for_testing() -> ProfileTolerance:
+        """While a kernel is being developed."""
+        return _profile(_TESTING)
+
+    @staticmethod
+    def for_production() -> ProfileTolerance:
+        """Before a kernel is shipped."""
+        return _profile(_PRODUCTION)
+
+    @staticmethod
+    def for_cross_framework(*frameworks: str) -> ProfileTolerance:
+        """Outputs of two frameworks beside each other: 1.5 times the testing profile, and once more the
+        largest factor of the frameworks named (numpy and pytorch 1, jax and tensorflow 1.5)."""
+        for name in frameworks:
+            if name not in _FRAMEWORKS:
+                raise ConfigError(f"no framework {name!r}; {did_you_mean(name, _FRAMEWORKS)}")
+        factor = _CROSS_FRAMEWORK * max((_FRAMEWORKS[name] for name in frameworks), default=1.0)
+        return _profile({dtype: (atol * factor, rtol * factor) for dtype, (atol, rtol) in _TESTING.items()})
+
+
+# How much more an op's sums may round than an elementwise op does.
+_OP_TYPES = {"elementwise": 1.0, "reduction": 2.0, "normalization": 2.0, "softmax": 2.0, "matmul": 5.0}
+
+
+def get_recommended_tolerance(dtype: str, op_type: str = "elementwise") -> ToleranceConfig:
+    """The testing pair of a dtype, wider for ops that sum. Raises ConfigError for an unknown name."""
+    if op_type not in _OP_TYPES:
+        raise ConfigError(f"no op_type {op_type!r}; {did_you_mean(op_type, _OP_TYPES)}")
+    return ToleranceConfig.for_dtype(dtype).scale(_OP_TYPES[op_type])
+
+
+def _pair(pairs: _Pairs, dtype: str) -> ToleranceConfig:
+    if dtype not in pairs:
+        raise ConfigError(f"no tolerance for the dtype {dtype!r}; {did_you_mean(dtype, pairs)}")
+    return ToleranceConfig(*pairs[dtype])
+
+
+def _profile(pairs: _Pairs) -> ProfileTolerance:
+    profile = ProfileTolerance(*pairs["float32"])
+    object.__setattr__(profile, "_pairs", pairs)
+    return profile

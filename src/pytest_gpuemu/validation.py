@@ -1,0 +1,126 @@
+"""`validate_op` as a context manager: judge what a block computed.
+
+    with validate_op("softmax", inputs={"logits": x}) as ctx:
+        ctx.set_output(my_softmax(x))
+    assert ctx.result.passed
+
+Without a client it judges in this process, by the gpuemu.toml that holds here, and stores nothing.
+Elsewhere: the same with a daemon, `Client.validate_op` (client/client.py); campaigns in pytest (plugin.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from pytest_gpuemu.client.client import Client
+from pytest_gpuemu.client.data import ValidationResult
+from pytest_gpuemu.engine import arrays
+from pytest_gpuemu.engine.case import case_from_arrays
+from pytest_gpuemu.engine.config import load_config
+from pytest_gpuemu.engine.errors import OutputError
+from pytest_gpuemu.engine.judge import judge
+from pytest_gpuemu.engine.judged import judged_body
+from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params
+from pytest_gpuemu.engine.resolve import resolve_op
+from pytest_gpuemu.engine.rng import generate_seed
+
+
+class ValidationContext:
+    """The block's side: set_output() takes the output, result has the verdict once the block has ended."""
+
+    def __init__(
+        self,
+        op_name: str,
+        inputs: Mapping[str, Any],
+        client: Client | None,
+        seed: int | None,
+        kwargs: Mapping[str, Any],
+    ) -> None:
+        self.op_name = op_name
+        self.inputs = inputs
+        self._client = client
+        self._seed = seed
+        self._kwargs = kwargs
+        self._outputs: dict[str, Any] = {}
+        self._result: ValidationResult | None = None
+
+    def set_output(self, output: Any) -> None:
+        """The op's output: an array of any library, or a tuple or dict of several."""
+        self._outputs = {"output": output}
+
+    def __setitem__(self, name: str, output: Any) -> None:
+        """`ctx["output"] = y`, or one of several outputs by its name."""
+        self._outputs[name] = output
+
+    def __getitem__(self, name: str) -> Any:
+        return self._outputs[name]
+
+    @property
+    def result(self) -> ValidationResult:
+        """The verdict. Raises OutputError while the block has not ended."""
+        if self._result is None:
+            raise OutputError(
+                f"validate_op({self.op_name!r}): the result is there once the with block has ended"
+            )
+        return self._result
+
+    def __enter__(self) -> ValidationContext:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self._result = self._judge()
+
+    def _judge(self) -> ValidationResult:
+        if not self._outputs:
+            raise OutputError(
+                f"validate_op({self.op_name!r}): the block set no output, so nothing was checked; "
+                "call ctx.set_output(output)"
+            )
+        output = self._outputs["output"] if set(self._outputs) == {"output"} else self._outputs
+        if self._client is not None:
+            return self._client.validate_op(
+                self.op_name, self.inputs, output, seed=self._seed, **self._kwargs
+            )
+        return _judge_here(self.op_name, self.inputs, output, self._seed, self._kwargs)
+
+
+def validate_op(
+    op_name: str,
+    inputs: Mapping[str, Any],
+    *,
+    client: Client | None = None,
+    seed: int | None = None,
+    **kwargs: Any,
+) -> ValidationContext:
+    """Judge the output that the block sets, for these inputs, against the op's reference.
+
+    kwargs are the op's params. With a client its daemon judges and stores; without one, this process judges.
+    """
+    return ValidationContext(op_name, inputs, client, seed, kwargs)
+
+
+def _judge_here(
+    op_name: str, inputs: Mapping[str, Any], output: Any, seed: int | None, kwargs: Mapping[str, Any]
+) -> ValidationResult:
+    started = time.monotonic()
+    op = resolve_op(op_name, {}, load_config(Path.cwd()))
+    params = read_params(op, kwargs)
+    given = {name: arrays.to_numpy(array) for name, array in inputs.items()}
+    op = op_for_arrays(with_params(op, params), given)
+    case = case_from_arrays(op, given, params, generate_seed() if seed is None else seed)
+    verdict = judge(case, output)
+    body, _ = judged_body(
+        case,
+        verdict,
+        overrides={},
+        timestamp=time.time(),
+        duration_ms=(time.monotonic() - started) * 1000.0,
+    )
+    return ValidationResult.from_wire(body)
