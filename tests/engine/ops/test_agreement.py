@@ -145,7 +145,6 @@ SEVERAL = [{"dim": (0, 1)}, {"dim": [0, -1], "keepdim": True}]
 REDUCTIONS = [
     ("sum", torch.sum, [*ALONG, *SEVERAL, {"dim": None}]),
     ("mean", torch.mean, [*ALONG, *SEVERAL, {"dim": None}]),
-    ("prod", torch.prod, ALONG),
     ("max", torch.amax, [*ALONG, *SEVERAL]),
     ("min", torch.amin, [*ALONG, *SEVERAL]),
     ("logsumexp", torch.logsumexp, [*ALONG, *SEVERAL]),

@@ -8,7 +8,7 @@ The default is `dim=-1`, since kernels reduce rows; torch's default of all eleme
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod as product
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
@@ -31,7 +31,7 @@ def count(input: Float64Array, dim: Dim) -> int:
     """How many elements each result is made of."""
     if dim is None:
         return int(input.size)
-    return product(input.shape[axis] for axis in ([dim] if isinstance(dim, int) else dim))
+    return prod(input.shape[axis] for axis in ([dim] if isinstance(dim, int) else dim))
 
 
 def sum(input: Float64Array, *, dim: Dim = -1, keepdim: bool = False) -> Float64Array:
@@ -48,14 +48,6 @@ def mean(input: Float64Array, *, dim: Dim = -1, keepdim: bool = False) -> Float6
 
 
 MEAN = define_op("mean", reference=mean, schema=SCHEMA, params=ALONG, origin="built-in")
-
-
-def prod(input: Float64Array, *, dim: int | None = -1, keepdim: bool = False) -> Float64Array:
-    """The product along dim; 1 for no elements."""
-    return input.prod(axis=dim, keepdims=keepdim)
-
-
-PROD = define_op("prod", reference=prod, schema=SCHEMA, params=ALONG, origin="built-in")
 
 
 def max(input: Float64Array, *, dim: Dim = -1, keepdim: bool = False) -> Float64Array:
@@ -142,4 +134,4 @@ STD = define_op(
     origin="built-in",
 )
 
-REDUCTIONS = (SUM, MEAN, PROD, MAX, MIN, CUMSUM, LOGSUMEXP, VAR, STD)
+REDUCTIONS = (SUM, MEAN, MAX, MIN, CUMSUM, LOGSUMEXP, VAR, STD)
