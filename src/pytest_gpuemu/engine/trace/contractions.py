@@ -74,10 +74,7 @@ def contract(
     partial: Any = 0.0
     if count > 1:
         partial = np.abs(f(A, B)) if special is not False else np.abs(total)
-        running: Any = 0.0
-        for ia, ib in chunks[:-1]:
-            running = running + f(A[ia], B[ib])
-            partial = np.maximum(partial, np.abs(running))
+        partial = _largest_partial(partial, f, A, B, chunks)
     error = propagated + accumulation(run, count, norm, partial)
     over = count * peak_a * peak_b > run.arithmetic.largest
     if over:
@@ -98,6 +95,20 @@ def contract(
             0.0 if special is not False else np.inf,
         ),
     )
+
+
+def _largest_partial(
+    whole: Array, f: Callable[[Array, Array], Any], a: Array, b: Array, chunks: Sequence[tuple[Any, Any]]
+) -> Array:
+    """The largest |partial sum| after each chunk, and of the whole."""
+    largest = np.array(whole)
+    running = np.zeros(largest.shape)
+    scratch = np.empty(largest.shape)
+    for ia, ib in chunks[:-1]:
+        running += f(a[ia], b[ib])
+        np.abs(running, out=scratch)
+        np.maximum(largest, scratch, out=largest)
+    return largest
 
 
 def _broadcast(error: Error, value: Array) -> Array:

@@ -109,7 +109,20 @@ def _on_traced(original: Function, written_out: Function) -> Function:
     return call
 
 
-def _replacements() -> list[tuple[dict[str, Any], str, Function]]:
+# Made once: (namespace, name, original, replacement). Made again where an original was exchanged.
+_made: list[tuple[dict[str, Any], str, Any, Function]] = []
+
+
+def _replacements() -> list[tuple[dict[str, Any], str, Any, Function]]:
+    namespaces = {id(namespace) for namespace, _, _, _ in _made}
+    special = sys.modules.get("scipy.special")
+    complete = bool(_made) and (special is None or id(vars(special)) in namespaces)
+    if not complete or any(namespace[name] is not original for namespace, name, original, _ in _made):
+        _made[:] = [(place, name, place[name], new) for place, name, new in _new_replacements()]
+    return _made
+
+
+def _new_replacements() -> list[tuple[dict[str, Any], str, Function]]:
     made: list[tuple[dict[str, Any], str, Function]] = []
     numpy = vars(np)
     for name, copies in (
@@ -156,8 +169,8 @@ def patched(reference: Any) -> Iterator[None]:
     with _LOCK:
         if _depth == 0:
             _restore.clear()
-            for namespace, name, replacement in _replacements():
-                _restore.append((namespace, name, namespace[name]))
+            for namespace, name, original, replacement in _replacements():
+                _restore.append((namespace, name, original))
                 namespace[name] = replacement
         _depth += 1
         own = _rebind(_module_globals(reference))

@@ -26,8 +26,8 @@ PARTIAL_SUMS = 32
 
 def accumulation(run: Run, count: int, norm: Any, partial: Any) -> Any:
     """u [sqrt(n) (|t|_2 + M) + n M / 4]: the rounding of adding n terms, without the result's own."""
-    root = sqrt(count)
-    return run.arithmetic.unit * (root * norm + (root + count / 4) * partial)
+    root, unit = sqrt(count), run.arithmetic.unit
+    return norm * (unit * root) + partial * (unit * (root + count / 4))
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
