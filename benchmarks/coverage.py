@@ -25,7 +25,7 @@ def covered(op, seeds):
 
 def main(names):
     print(
-        f"{'op':<28} {'pairs':>6} {'cases':>6} {'guided':>7} {'drawn':>7} {'levels unmet':>13} {'ms a case':>10}"
+        f"{'op':<28} {'pairs':>6} {'cases':>6} {'guided':>7} {'drawn':>7} {'unmet levels':>13} {'ms/case':>8}"
     )
     for name in names:
         op = BUILTIN_OPS[name]

@@ -85,17 +85,22 @@ class Schema:
 
 
 class _Parser:
-    """Recursive descent over the text; every error shows the text with a caret below the place."""
+    """Recursive descent over the text; every error shows the text with a caret below the place.
 
-    def __init__(self, text: str) -> None:
+    first_use holds where each dim name was first read since the last `clear`.
+    """
+
+    def __init__(self, text: str, what: str) -> None:
         self.text = text
+        self.what = what
         self.at = 0
+        self.first_use: dict[str, int] = {}
 
     def fail(self, message: str, at: int | None = None) -> SchemaError:
         place = self.at if at is None else at
-        while at is None and place < len(self.text) and self.text[place].isspace():
+        while place < len(self.text) and self.text[place].isspace():
             place += 1
-        return SchemaError(f"schema: {message}\n  {self.text}\n  {' ' * place}^")
+        return SchemaError(f"{self.what}: {message}\n  {self.text}\n  {' ' * place}^")
 
     def peek(self) -> tuple[str, str]:
         match = _TOKEN.match(self.text, self.at)
@@ -129,6 +134,7 @@ class _Parser:
             kind, word = self.peek()
             if kind == "name":
                 names.append(word)
+                self.first_use.setdefault(word, self.at)
             elif kind == "number":
                 factor *= int(word)
             else:
@@ -143,7 +149,7 @@ class _Parser:
             terms.append(self.product())
         return DimExpr(tuple(terms))
 
-    def tensor(self, default_name: str | None) -> TensorSchema:
+    def tensor(self, default_name: str | None, opaque: bool) -> TensorSchema:
         kind, word = self.peek()
         if kind == "name":
             self.take()
@@ -151,7 +157,10 @@ class _Parser:
             raise self.fail(f"expected a tensor name, found {word or 'the end'!r}")
         name = word if kind == "name" else str(default_name)
         self.expect("[")
-        if self.accept("..."):
+        if self.peek() == ("sign", "..."):
+            if not opaque:
+                raise self.fail(f"input {name!r}: only an output may be [...]")
+            self.take()
             self.expect("]")
             return TensorSchema(name, None)
         dims: list[DimExpr] = []
@@ -162,13 +171,13 @@ class _Parser:
             self.expect("]")
         return TensorSchema(name, tuple(dims))
 
-    def tensors(self, default_name: str | None) -> tuple[TensorSchema, ...]:
+    def tensors(self, default_name: str | None, opaque: bool = False) -> tuple[TensorSchema, ...]:
         found: list[TensorSchema] = []
         while True:
             start = self.at
-            tensor = self.tensor(default_name)
+            tensor = self.tensor(default_name, opaque)
             if any(tensor.name == other.name for other in found):
-                raise self.fail(f"{tensor.name!r} appears twice", start + 1)
+                raise self.fail(f"{tensor.name!r} appears twice", start)
             found.append(tensor)
             if not self.accept(","):
                 return tuple(found)
@@ -186,29 +195,26 @@ def parse_schema(text: str) -> Schema:
     `[]` is a 0-d tensor, `out[...]` an output whose shape the reference decides.
     Raises SchemaError, with a caret below the place.
     """
-    parser = _Parser(text)
+    parser = _Parser(text, "schema")
     inputs = parser.tensors(None)
     parser.expect("->")
-    start = parser.at
-    outputs = parser.tensors("output")
+    known = set(parser.first_use)
+    parser.first_use.clear()
+    outputs = parser.tensors("output", opaque=True)
     parser.end()
-    known = {name for tensor in inputs for dim in tensor.dims or () for name in dim.names}
-    for tensor in inputs:
-        if tensor.dims is None:
-            raise parser.fail(f"input {tensor.name!r}: only an output may be [...]", 0)
     for tensor in outputs:
-        for dim in tensor.dims or ():
-            for name in dim.names:
-                if name not in known:
-                    raise parser.fail(
-                        f"output {tensor.name!r} uses the dim {name!r}, which no input has", start + 1
-                    )
+        for name in (name for dim in tensor.dims or () for name in dim.names):
+            if name not in known:
+                raise parser.fail(
+                    f"output {tensor.name!r} uses the dim {name!r}, which no input has",
+                    parser.first_use[name],
+                )
     return Schema(inputs, outputs)
 
 
-def parse_dim(text: str | int) -> DimExpr:
-    """Read one size, such as `H*G`, `N+1` or 4. Raises SchemaError."""
-    parser = _Parser(str(text))
+def parse_dim(text: str | int, what: str = "dim") -> DimExpr:
+    """Read one size, such as `H*G`, `N+1` or 4. Raises SchemaError; what begins the message."""
+    parser = _Parser(str(text), what)
     expression = parser.expression()
     parser.end()
     return expression
@@ -219,4 +225,5 @@ def parse_comparison(text: str) -> Comparison:
     match = _COMPARISON.match(text)
     if match is None:
         raise SchemaError(f"where: {text!r} is not a comparison; write one such as 'S <= T'")
-    return Comparison(parse_dim(match["left"].strip()), match["sign"], parse_dim(match["right"].strip()))
+    left, right = (parse_dim(match[side].strip(), f"where: {text!r}") for side in ("left", "right"))
+    return Comparison(left, match["sign"], right)
