@@ -30,6 +30,8 @@ def hints(made: Attempt) -> Iterator[str]:
         return
     op = made.case.op
     compute = made.bounds.compute
+    if op.rounding == "nearest":
+        yield from _other_roundings(made)
     if op.scale == "element" and _passes(made, scale="row"):
         yield (
             "the error is that of a less stable form, below the rounding of the largest element of its row: "
@@ -39,8 +41,6 @@ def hints(made: Attempt) -> Iterator[str]:
         if _passes(made, ErrorBounds(made.bounds.reference, made.case, wider), compute=wider):
             yield f'passes under compute="{wider}"'
             break
-    if op.rounding == "nearest":
-        yield from _on_rounding(made)
 
 
 def looseness(made: Attempt, comparison: Comparison) -> float:
@@ -82,13 +82,20 @@ def _on_given(made: Attempt, given: Tolerance) -> Iterator[str]:
         yield "passes under the derived tolerance: leave tolerance= out"
 
 
-def _on_rounding(made: Attempt) -> Iterator[str]:
-    if _passes(made, rounding="faithful"):
-        yield 'the output is within a whole ulp, as if truncated: passes under rounding="faithful"'
-    elif any(comparison.dtype.startswith("float8") for comparison in made.comparisons) and _passes(
-        made, rounding="saturate"
-    ):
+def _other_roundings(made: Attempt) -> Iterator[str]:
+    if all(map(_is_truncated, made.comparisons)) and _passes(made, rounding="faithful"):
+        yield 'the output is truncated instead of rounded: passes under rounding="faithful"'
+    if _passes(made, rounding="saturate"):
         yield 'overflow is clamped to the largest value: passes under rounding="saturate"'
+
+
+def _is_truncated(comparison: Comparison) -> bool:
+    """Whether every exceeding element is nearer to zero than its reference."""
+    mask = comparison.exceeding
+    if mask is None or comparison.output is None or comparison.reference is None:
+        return False
+    output = np.asarray(comparison.output[mask], dtype=np.float64)
+    return bool(np.all(np.abs(output) < np.abs(comparison.reference[mask])))
 
 
 def _passes(made: Attempt, bounds: ErrorBounds | None = None, **changes: object) -> bool:
