@@ -23,8 +23,8 @@ MOVED_BY = 2.0
 _SEED = 0
 
 
-def spread(reference: Reference, case: Case, *, compute: str) -> dict[str, Float64Array]:
-    """max |ref(x (1 + 2u U(-1, 1))) - ref(x)| over 8 runs, elementwise, by output name.
+def spread(reference: Reference, case: Case, *, compute: str, draws: int = DRAWS) -> dict[str, Float64Array]:
+    """max |ref(x (1 + 2u U(-1, 1))) - ref(x)| over the runs, elementwise, by output name.
 
     inf where only one of both is NaN, or an infinity became finite or changed sign; 0 where they are
     the same. Deterministic. A moved run that raises counts as inf everywhere; ReferenceFailed where
@@ -34,7 +34,7 @@ def spread(reference: Reference, case: Case, *, compute: str) -> dict[str, Float
     rng = np.random.default_rng(_SEED)
     values = evaluate(case.op, reference, case)
     furthest = {name: np.zeros(np.shape(value)) for name, value in values.items()}
-    for _ in range(DRAWS):
+    for _ in range(draws):
         moved = {
             name: _moved(x.astype(np.float64), unit, rng) if is_floating(str(x.dtype)) else x
             for name, x in case.originals.items()

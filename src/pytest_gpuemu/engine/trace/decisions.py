@@ -11,7 +11,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.trace.rounding import difference
-from pytest_gpuemu.engine.trace.run import Untraceable
+from pytest_gpuemu.engine.trace.run import TraceTimeout, Untraceable
 
 # Beyond this many undecided decisions nothing is certain any more.
 MOST_FLIPPED = 8
@@ -24,7 +24,8 @@ def trace_every_way(once: Callable[[int | None], tuple[Outcome, int]]) -> Outcom
 
     once(flipped) runs the reference and gives its outcome and how many decisions were undecided.
     The joined error covers both ways: max(e, e' + |v' - v|). More than MOST_FLIPPED undecided
-    decisions, or a flip that changes a shape or raises, make everything undetermined.
+    decisions, or a flip that changes a shape or raises, make everything undetermined. A TraceTimeout
+    passes through.
     """
     (values, errors), undecided = once(None)
     if undecided == 0:
@@ -34,6 +35,8 @@ def trace_every_way(once: Callable[[int | None], tuple[Outcome, int]]) -> Outcom
     for flipped in range(undecided):
         try:
             (other_values, other_errors), _ = once(flipped)
+        except TraceTimeout:
+            raise
         except Untraceable:
             return values, {name: np.full(np.shape(value), np.inf) for name, value in values.items()}
         errors = {

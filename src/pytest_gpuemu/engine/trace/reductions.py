@@ -241,11 +241,20 @@ def cumsum(run: Run, x: Any, axis: Any = None, dtype: Any = None, out: Any = Non
         rounding = np.where(over & (terms > 0), np.inf, rounding)
         error = error + np.where(np.isfinite(total) | over, rounding, 0.0)
         error = error + run.arithmetic.tiny * ((error > 0) & np.isfinite(error))
-        result = finish(run, "cumsum", total, error, 0.0)
+        result = finish(run, "cumsum", total, error + _stored(run, total), 0.0)
     if out is not None:
         out[...] = result
         return out
     return result
+
+
+def _stored(run: Run, value: Array) -> Any:
+    """What "storage" loses on writing a result: nothing under the other compute types."""
+    arithmetic = run.arithmetic
+    if arithmetic.step_unit == 0.0:
+        return 0.0
+    size = np.where(np.isfinite(value), np.abs(value), 0.0)
+    return arithmetic.step_unit * size + arithmetic.step_tiny * (size > 0)
 
 
 def _product_error(run: Run, t: Array, e: Error, product: Any, count: Any) -> Any:
@@ -280,7 +289,8 @@ def product(
     error = _product_error(
         run, x.value, x.error, lambda t: np.prod(t, axis=axis, keepdims=keepdims), max(count, 0)
     )
-    return finish(run, "prod", value, np.where(np.isfinite(value), error, 0.0), 0.0)
+    error = np.where(np.isfinite(value), error, 0.0) + _stored(run, value)
+    return finish(run, "prod", value, error, 0.0)
 
 
 def cumprod(run: Run, x: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
@@ -296,7 +306,8 @@ def cumprod(run: Run, x: Any, axis: Any = None, dtype: Any = None, out: Any = No
     shape[axis] = x.shape[axis]
     count = np.arange(x.shape[axis], dtype=float).reshape(shape)
     error = _product_error(run, x.value, x.error, lambda t: np.cumprod(t, axis=axis), count)
-    return finish(run, "cumprod", value, np.where(np.isfinite(value), error, 0.0), 0.0)
+    error = np.where(np.isfinite(value), error, 0.0) + _stored(run, value)
+    return finish(run, "cumprod", value, error, 0.0)
 
 
 def norm(run: Run, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = False) -> Any:

@@ -1,0 +1,79 @@
+"""What is done where a reference cannot be traced: coarse, but neither silent nor wrong."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from traced_case import bound_of, draw, exceeding, f32
+
+from pytest_gpuemu.engine.errors import ReferenceFailed
+
+X = draw("normal", 0, (5, 33))
+
+
+def softmax_by_floats(x):
+    rows = []
+    for row in x:
+        e = [math.exp(float(v) - float(max(row))) for v in row]
+        rows.append([v / math.fsum(e) for v in e])
+    return np.array(rows)
+
+
+def test_a_correct_kernel_passes_and_a_gross_error_fails():
+    bound = bound_of(softmax_by_floats, x=X)
+    assert bound.method == "fallback"
+    e = np.exp(X - X.max(axis=-1, keepdims=True))
+    output = e / e.sum(axis=-1, keepdims=True, dtype=f32)
+    assert not exceeding(output, bound).any()
+    assert exceeding(output * f32(1.01), bound).any()
+    assert exceeding(np.exp(X) / f32(33), bound).any()
+
+
+def test_each_row_has_a_bound_of_its_own():
+    def scaled(x):
+        return np.array([[float(v) * 3 for v in row] for row in x])
+
+    x = np.ones((2, 4), f32)
+    x[1] = 1e6
+    errors = bound_of(scaled, x=x).errors["y"]
+    assert (errors[1] > 1e5 * errors[0]).all()
+
+
+def test_integers_that_no_run_changes_are_exact_and_others_undetermined():
+    def codes(x):
+        return np.array([int(float(v) >= 3.0) for v in x])
+
+    errors = bound_of(codes, x=np.array([1.0, 3.0, 9.0], f32)).errors["y"]
+    assert errors.tolist() == [0.0, np.inf, 0.0]
+
+
+def test_a_masked_element_keeps_its_infinity():
+    def shifted(x):
+        return np.array([float(v) + 1.0 for v in x])
+
+    errors = bound_of(shifted, x=np.array([-np.inf, 1.0], f32)).errors["y"]
+    assert errors[0] == 0.0
+    assert 0 < errors[1] < 1e-3
+
+
+def test_a_decision_flipped_beyond_the_budget_is_no_silent_pass():
+    def reference(x):
+        if (x / 3)[0] > 1.0:  # undecided at 3.0: the flipped run is the slow one
+            return x
+        for _ in range(50_000):
+            x = x + 0.0
+        return x
+
+    bound = bound_of(reference, time_budget_s=0.1, x=np.array([3.0], f32))
+    assert bound.method == "fallback"
+    assert "time budget" in bound.note
+
+
+def test_a_reference_that_does_not_run_at_all_says_so():
+    def broken(x):
+        raise ValueError("broken")
+
+    with pytest.raises(ReferenceFailed, match="broken"):
+        bound_of(broken, x=X)
