@@ -223,7 +223,7 @@ def parse_dim(text: str | int, what: str = "dim") -> DimExpr:
 def parse_comparison(text: str) -> Comparison:
     """Read a condition between dims, such as `S <= T`. Raises SchemaError."""
     match = _COMPARISON.match(text)
-    if match is None:
+    if match is None or not match["left"].strip() or not match["right"].strip():
         raise SchemaError(f"where: {text!r} is not a comparison; write one such as 'S <= T'")
     left, right = (parse_dim(match[side].strip(), f"where: {text!r}") for side in ("left", "right"))
     return Comparison(left, match["sign"], right)
