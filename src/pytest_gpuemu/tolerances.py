@@ -107,22 +107,38 @@ class ToleranceProfile:
     def for_cross_framework(*frameworks: str) -> ProfileTolerance:
         """Outputs of two frameworks beside each other: 1.5 times the testing profile, and once more the
         largest factor of the frameworks named (numpy and pytorch 1, jax and tensorflow 1.5)."""
-        for name in frameworks:
-            if name not in _FRAMEWORKS:
-                raise ConfigError(f"no framework {name!r}; {did_you_mean(name, _FRAMEWORKS)}")
-        factor = _CROSS_FRAMEWORK * max((_FRAMEWORKS[name] for name in frameworks), default=1.0)
+        factor = _CROSS_FRAMEWORK * _framework_factor(*frameworks)
         return _profile({dtype: (atol * factor, rtol * factor) for dtype, (atol, rtol) in _TESTING.items()})
 
 
-# How much more an op's sums may round than an elementwise op does.
-_OP_TYPES = {"elementwise": 1.0, "reduction": 2.0, "normalization": 2.0, "softmax": 2.0, "matmul": 5.0}
+# The factors of the gpuemu package on PyPI, which code written for it relies on.
+_OP_TYPES = {
+    "elementwise": 1.0,
+    "matmul": 1.5,
+    "conv2d": 2.0,
+    "softmax": 1.5,
+    "batchnorm": 2.0,
+    "layernorm": 2.0,
+    "attention": 2.5,
+}
 
 
-def get_recommended_tolerance(dtype: str, op_type: str = "elementwise") -> ToleranceConfig:
-    """The testing pair of a dtype, wider for ops that sum. Raises ConfigError for an unknown name."""
-    if op_type not in _OP_TYPES:
-        raise ConfigError(f"no op_type {op_type!r}; {did_you_mean(op_type, _OP_TYPES)}")
-    return ToleranceConfig.for_dtype(dtype).scale(_OP_TYPES[op_type])
+def get_recommended_tolerance(
+    dtype: str, op_type: str = "elementwise", *, framework: str | None = None, operation: str | None = None
+) -> ToleranceConfig:
+    """The testing pair of a dtype, times the factor of the kind of op (operation is another name for it) and
+    of the framework. Raises ConfigError for an unknown name."""
+    kind = op_type if operation is None else operation
+    if kind not in _OP_TYPES:
+        raise ConfigError(f"no op_type {kind!r}; {did_you_mean(kind, _OP_TYPES)}")
+    return ToleranceConfig.for_dtype(dtype).scale(_OP_TYPES[kind] * _framework_factor(framework))
+
+
+def _framework_factor(*frameworks: str | None) -> float:
+    for name in frameworks:
+        if name is not None and name not in _FRAMEWORKS:
+            raise ConfigError(f"no framework {name!r}; {did_you_mean(name, _FRAMEWORKS)}")
+    return max((_FRAMEWORKS[name] for name in frameworks if name is not None), default=1.0)
 
 
 def _pair(pairs: _Pairs, dtype: str) -> ToleranceConfig:

@@ -18,6 +18,7 @@ from pytest_gpuemu.engine.protocol import (
     BASELINE_NOT_FOUND,
     INTERNAL_ERROR,
     NOT_FOUND,
+    OP_NOT_FOUND,
     PROTOCOL_VERSION,
     REFERENCE_FAILED,
     STORE_ERROR,
@@ -188,7 +189,13 @@ class Service:
             inputs = framing.decode(found.inputs)["inputs"]
             body["repro_info"]["input_snapshot"] = base64.b64encode(found.inputs).decode("ascii")
         else:
-            inputs = self._in_worker(
+            inputs = self._inputs_of(found, version)
+        return {"type": "ReproduceResult", "result": body, "inputs": inputs}
+
+    def _inputs_of(self, found: StoredFailure, version: int) -> dict[str, Any]:
+        """The inputs of a failure, rebuilt from its seed."""
+        try:
+            done = self._in_worker(
                 {
                     "job": "inputs",
                     "op_name": found.op,
@@ -198,8 +205,17 @@ class Service:
                     "overrides": found.body["fuzz_config"],
                     "proxied_floats": version == 1,
                 }
-            )["inputs"]
-        return {"type": "ReproduceResult", "result": body, "inputs": inputs}
+            )
+        except ProtocolError as error:
+            if error.code != OP_NOT_FOUND or found.test_id == CLIENT:
+                raise
+            case_id = f"{found.seed}~{found.edits}" if found.edits else str(found.seed)
+            raise ProtocolError(
+                f"the op {found.op!r} is defined by the test {found.test_id}, which the daemon does not read; "
+                f"re-run it with: pytest --gpuemu-reproduce={case_id}",
+                code=OP_NOT_FOUND,
+            ) from error
+        return dict(done["inputs"])
 
     def _store_baseline(self, request: requests.StoreBaseline, _: int) -> dict[str, Any]:
         self._store.store_baseline(request.tag)

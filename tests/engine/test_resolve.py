@@ -1,0 +1,182 @@
+"""Which op a name means, and with which reference and tolerance."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pytest_gpuemu.engine.config import load_config
+from pytest_gpuemu.engine.errors import ConfigError, ReferenceFailed, UnknownOpError
+from pytest_gpuemu.engine.resolve import resolve_op
+
+SCRIPT = """
+import base64, json, sys
+import numpy as np
+request = json.load(sys.stdin)
+x = request["inputs"]["x"]
+values = np.frombuffer(base64.b64decode(x["data"]), x["dtype"]).reshape(x["shape"])
+if request["kwargs"].get("mode") == "raise":
+    raise ValueError("the script is at fault")
+if request["kwargs"].get("mode") == "hang":
+    while True: pass
+if request["kwargs"].get("mode") == "chatter":
+    print("hello")
+if request["kwargs"].get("mode") == "short":
+    values = values[1:]
+y = values * 2
+data = base64.b64encode(y.tobytes()).decode()
+print(json.dumps({"shape": x["shape"], "dtype": str(y.dtype), "data": data}))
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    """Reads a gpuemu.toml given as text, beside a module and a script."""
+    module = f"references_of_{abs(hash(str(tmp_path)))}"
+    (tmp_path / f"{module}.py").write_text("def twice(x): return 2 * x\nvalue = 3\n", encoding="utf-8")
+    (tmp_path / "twice.py").write_text(SCRIPT, encoding="utf-8")
+
+    def read(text: str):
+        (tmp_path / "gpuemu.toml").write_text(text.replace("MODULE", module), encoding="utf-8")
+        return load_config(tmp_path, {})
+
+    return read
+
+
+def test_a_built_in_is_found_by_name_and_by_alias():
+    assert resolve_op("softmax", {}, None).origin == "built-in"
+    assert resolve_op("layernorm", {}, None) == resolve_op("layer_norm", {}, None)
+
+
+def test_an_unknown_op_names_the_nearest(config):
+    given = config("[[ops]]\nname = 'my_softmax'\nreference = 'MODULE:twice'")
+
+    with pytest.raises(UnknownOpError) as caught:
+        resolve_op("my_sofmax", {}, given)
+
+    first, second = str(caught.value).split("\n")
+    assert first.startswith(f"gpuemu_op 'my_sofmax': no such op among the built-ins nor in {given.path}; ")
+    assert "did you mean 'my_softmax'" in first
+    assert second == (
+        "  an op of your own needs reference= and schema=, in the marker or under [[ops]] in gpuemu.toml"
+    )
+
+
+def test_the_marker_wins_over_the_file_and_the_file_over_the_built_ins(config):
+    given = config("[[ops]]\nname = 'softmax'\nreference = 'MODULE:twice'\nschema = 'x[N] -> y[N]'")
+
+    of_file = resolve_op("softmax", {}, given)
+    assert (of_file.origin, [x.name for x in of_file.inputs]) == ("[[ops]]", ["x"])
+
+    of_marker = resolve_op("softmax", {"reference": abs, "schema": "z[N] -> y[N]"}, given)
+    assert (of_marker.origin, [x.name for x in of_marker.inputs]) == ("marker", ["z"])
+
+
+def test_an_entry_without_reference_narrows_the_built_in(config):
+    op = resolve_op("softmax", {}, config("[[ops]]\nname = 'softmax'\ndtypes = ['float32']"))
+
+    assert op.dtypes == ("float32",)
+    assert op.references == resolve_op("softmax", {}, None).references
+
+
+def test_an_entry_without_reference_and_built_in_says_what_is_missing(config):
+    with pytest.raises(ConfigError, match=r"\[\[ops\]\] 'mine': reference is missing, and no built-in op"):
+        resolve_op("mine", {}, config("[[ops]]\nname = 'mine'"))
+
+
+def test_a_marker_narrows_what_it_does_not_define():
+    op = resolve_op("softmax", {"dtypes": ["float64"]}, None)
+
+    assert (op.dtypes, op.overrides) == (("float64",), {"dtypes": ["float64"]})
+
+
+def test_a_schema_without_reference_is_refused():
+    with pytest.raises(ConfigError, match=r"gpuemu_op 'softmax': schema = .* needs reference= beside it"):
+        resolve_op("softmax", {"schema": "x[N] -> y[N]"}, None)
+
+
+@pytest.mark.parametrize(
+    ("marker", "own", "project", "source", "atol"),
+    [
+        ({"atol": 1.0}, "atol = 2.0", "float32 = 3.0", "marker", 1.0),
+        (None, "atol = 2.0", "float32 = 3.0", "[ops.tolerances]", 2.0),
+        (None, "float32 = 2.0", "float32 = 3.0", "[ops.tolerances]", 2.0),
+        (None, "float16 = 2.0", "float32 = 3.0", "[validation.tolerances]", 3.0),
+    ],
+)
+def test_a_tolerance_comes_from_the_nearest_place(config, marker, own, project, source, atol):
+    given = config(
+        f"[[ops]]\nname = 'softmax'\n[ops.tolerances]\n{own}\n[validation.tolerances]\n{project}\n"
+    )
+
+    op = resolve_op("softmax", {"tolerance": marker}, given)
+
+    found = op.tolerance or op.tolerances["float32"]
+    assert (found.source, found.atol) == (source, atol)
+
+
+def test_a_function_of_the_files_folder_is_the_reference(config):
+    op = resolve_op("mine", {}, config("[[ops]]\nname = 'mine'\nreference = 'MODULE:twice'"))
+
+    assert op.references[0](21) == 42
+
+
+@pytest.mark.parametrize(
+    ("reference", "message"),
+    [
+        ("no_such_module_x:f", "cannot import 'no_such_module_x'"),
+        ("MODULE:twise", "has no 'twise'; did you mean 'twice'?"),
+        ("MODULE:value", "is 3, which is not callable"),
+        ("nowhere.py", "there is no file"),
+    ],
+)
+def test_a_reference_that_cannot_be_had_is_said(config, reference, message):
+    given = config(f"[[ops]]\nname = 'mine'\nreference = '{reference}'")
+
+    with pytest.raises(ConfigError) as caught:
+        resolve_op("mine", {}, given)
+
+    assert message in str(caught.value)
+    assert "[[ops]] 'mine': reference = " in str(caught.value)
+
+
+@pytest.fixture
+def script(config):
+    text = (
+        "[validation]\nreference_timeout_s = 3\n"
+        "[[ops]]\nname = 'mine'\nreference = 'twice.py'\nschema = 'x[N] -> y[N]'\n"
+        "params = { mode = 'fine' }\n"
+    )
+    return resolve_op("mine", {}, config(text)).references[0]
+
+
+def test_a_script_is_called_like_a_function_again_and_again(script):
+    for n in range(3):
+        assert script(x=np.arange(float(n))).tolist() == [2.0 * i for i in range(n)]
+    assert script._host is not None
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("raise", "ValueError: the script is at fault"),
+        ("hang", "took longer than 3 s"),
+        ("chatter", "printed 'hello"),
+        ("short", "has 8 bytes, but shape [2] of float64 takes 16"),
+    ],
+)
+def test_a_script_at_fault_is_said_and_the_next_call_works(script, mode, message):
+    with pytest.raises(ReferenceFailed) as caught:
+        script(np.ones(2), mode=mode)
+
+    assert message in str(caught.value)
+    assert "twice.py" in str(caught.value)
+    assert script(np.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_a_script_refuses_what_would_lose_its_error_bound(script):
+    class Traced(np.ndarray):
+        pass
+
+    with pytest.raises(TypeError, match="takes NumPy arrays"):
+        script(np.ones(2).view(Traced))

@@ -1,0 +1,210 @@
+"""The store: what is kept, what survives, and what is said about a file that cannot be used."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pytest_gpuemu.engine import store as store_module
+from pytest_gpuemu.engine.errors import StoreError
+from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult, known_failures
+
+MAX_SEED = 2**64 - 1
+
+
+def result(
+    seed: int, *, passed: bool = True, op: str = "softmax", test: str = "t", edits: str = ""
+) -> StoredResult:
+    return StoredResult(
+        test_id=test, op=op, seed=seed, edits=edits, passed=passed, timestamp=1.5, body={"max_diff": 0.25}
+    )
+
+
+def failure(seed: int, *, edits: str = "", test: str = "t", inputs: bytes | None = None) -> StoredFailure:
+    return StoredFailure(
+        test_id=test, op="softmax", seed=seed, edits=edits, timestamp=1.5, body={"text": "how"}, inputs=inputs
+    )
+
+
+def add_failure(store: Store, seed: int, **keys: str) -> None:
+    store.add_failure(failure(seed, **keys), result(seed, passed=False, **keys))
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store(tmp_path)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.parametrize("seed", [0, 2**53 + 1, 2**63 - 1, 2**63, MAX_SEED])
+def test_every_unsigned_seed_comes_back(store, tmp_path, seed):
+    store.add_failure(failure(seed, inputs=b"\0\1"), result(seed, passed=False))
+
+    assert store.result(seed) == result(seed, passed=False)
+    assert store.failure(seed) == failure(seed, inputs=b"\0\1")
+    assert [row.seed for row in known_failures(tmp_path)] == [seed]
+
+
+def test_the_newest_result_of_a_seed_counts(store):
+    store.add_results([result(7, op="a"), result(7, op="b")])
+    assert store.result(7).op == "b"
+    assert store.result(7, "a").op == "a"
+
+    store.add_results([result(7, op="a")])
+    assert store.result(7).op == "a"
+    assert len(store.results(10)) == 2
+    assert store.result(8) is None
+
+
+def test_known_failures_are_told_oldest_first_until_they_pass(store, tmp_path):
+    add_failure(store, 5)
+    add_failure(store, 6, edits="rows=1")
+    add_failure(store, 7, test="u")
+    assert [row.case_id for row in known_failures(tmp_path)] == ["5", "6~rows=1", "7"]
+
+    assert store.forget("t", "softmax", 6, "rows=1")
+    assert not store.forget("t", "softmax", 6, "rows=1")
+    assert [row.case_id for row in known_failures(tmp_path)] == ["5", "7"]
+    assert store.result(6) is None
+
+
+def test_without_a_store_nothing_is_known(tmp_path):
+    assert known_failures(tmp_path) == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_baseline_keeps_its_results(store):
+    store.add_results([result(1), result(2)])
+    assert store.store_baseline("v1") == 2
+
+    store.add_results([result(1, passed=False)])
+
+    assert [row.passed for row in store.baseline("v1")] == [True, True]
+    assert store.baseline("v2") == []
+
+
+def test_the_overrides_of_an_issued_case_come_back(store):
+    store.note_issued("softmax", {MAX_SEED: {"dtypes": ["float16"]}})
+
+    assert store.issued("softmax", MAX_SEED) == {"dtypes": ["float16"]}
+    assert store.issued("matmul", MAX_SEED) is None
+
+
+def test_old_passes_are_pruned_and_failures_stay(tmp_path, monkeypatch):
+    monkeypatch.setattr(store_module, "KEPT_PASSED", 10)
+    monkeypatch.setattr(store_module, "PRUNE_EVERY", 20)
+    store = Store(tmp_path)
+    for seed in range(100, 105):
+        add_failure(store, seed)
+
+    for seed in range(50):
+        store.add_results([result(seed)])
+    store.close()
+    store = Store(tmp_path)
+
+    seeds = {row.seed for row in store.results(1000)}
+    store.close()
+    assert seeds == {*range(40, 50), *range(100, 105)}
+
+
+def test_two_processes_share_a_store(tmp_path):
+    first, second = Store(tmp_path), Store(tmp_path)
+    first.add_results([result(1)])
+    second.add_results([result(2)])
+
+    assert {row.seed for row in first.results(10)} == {row.seed for row in second.results(10)} == {1, 2}
+    first.close()
+    second.close()
+
+
+def test_what_was_committed_survives_kill_9(tmp_path):
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path\n"
+        "from tests_store import add_failure; from pytest_gpuemu.engine.store import Store\n"
+        "store = Store(Path(sys.argv[2]))\n"
+        "for seed in range(20): add_failure(store, seed); print(seed, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    (tmp_path / "tests_store.py").write_bytes(Path(__file__).read_bytes())
+
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(tmp_path / "s")], capture_output=True, text=True
+    )
+
+    assert done.returncode == -9, done.stderr
+    assert [row.seed for row in known_failures(tmp_path / "s")] == list(range(20))
+
+
+def test_a_corrupt_file_is_named_and_left_as_it_is(tmp_path):
+    file = tmp_path / "gpuemu.db"
+    file.write_bytes(b"no database" * 1000)
+
+    with pytest.raises(StoreError) as caught:
+        Store(tmp_path)
+    assert str(caught.value) == (
+        f"{file}: cannot be read as a store (file is not a database), and is left as it is; "
+        f"move it aside to start a new one: mv {file} {file}.old"
+    )
+    with pytest.raises(StoreError, match="cannot be read as a store"):
+        known_failures(tmp_path)
+    assert file.read_bytes() == b"no database" * 1000
+
+
+def test_a_store_of_another_version_is_left_as_it_is(tmp_path):
+    Store(tmp_path).close()
+    with sqlite3.connect(tmp_path / "gpuemu.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+
+    with pytest.raises(StoreError, match="has store version 99, this pytest-gpuemu reads version 1"):
+        Store(tmp_path)
+    with pytest.raises(StoreError, match="has store version 99"):
+        known_failures(tmp_path)
+
+
+def test_another_programs_database_is_left_as_it_is(tmp_path):
+    with sqlite3.connect(tmp_path / "gpuemu.db") as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+
+    with pytest.raises(StoreError, match="is an SQLite file of another program"):
+        Store(tmp_path)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_readonly_folder_is_said(tmp_path):
+    tmp_path.chmod(0o500)
+
+    with pytest.raises(StoreError, match="writable"):
+        Store(tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_is_said(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+
+    with pytest.raises(StoreError, match="cannot hold the store"):
+        Store(tmp_path / "file" / ".gpuemu")
+
+
+def test_a_full_disk_is_said_and_loses_nothing(tmp_path):
+    store = Store(tmp_path)
+    add_failure(store, 1)
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite answers as it does on a full disk
+
+    with pytest.raises(StoreError, match="free some disk space"):
+        store.add_results(
+            StoredResult(
+                test_id="t", op="o", seed=seed, passed=True, timestamp=0.0, body={"text": "x" * 10_000}
+            )
+            for seed in range(10)
+        )
+
+    store.close()
+    assert [row.seed for row in known_failures(tmp_path)] == [1]
