@@ -40,6 +40,6 @@ def begin_in_controller(config: pytest.Config) -> None:
     if not config.getoption("collectonly"):
         session.start_recording()
     terminal = config.pluginmanager.get_plugin("terminalreporter")
-    if terminal is not None and config.get_verbosity() >= 0:
+    if terminal is not None and config.getoption("verbose") >= 0:
         for line in reporter.header():
             terminal.write_line(line)

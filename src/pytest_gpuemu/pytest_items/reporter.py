@@ -45,7 +45,7 @@ class Reporter:
         )
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        quiet = self.session.config.get_verbosity() < 0
+        quiet = self.session.config.getoption("verbose") < 0
         return [] if quiet or not any(param_of(item) for item in self.marked) else self.header()
 
     @pytest.hookimpl(tryfirst=True)
@@ -86,7 +86,7 @@ class Reporter:
             self.session.recording.note = self.session.recording.note or note
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        if not self.tallies or self.session.config.get_verbosity() < -1:
+        if not self.tallies or self.session.config.getoption("verbose") < -1:
             return
         terminalreporter.write_sep("-", f"gpuemu: master seed {self.session.settings.master_seed}")
         for line in summary.summary_lines(self.tallies.values()):

@@ -172,7 +172,7 @@ class Runner:
         if call.when == "call" and outcome is not None:
             if _CHILD_OF not in item.stash:
                 report.gpuemu_case = {"op": outcome.plan.op_name, "status": outcome.status}  # type: ignore[attr-defined]
-            if report.failed and outcome.status == FAILED and item.config.get_verbosity() < 2:
+            if report.failed and outcome.status == FAILED and item.config.getoption("verbose") < 2:
                 first = self.session.first_alike.setdefault(
                     (test_id_of(item), outcome.alike), str(item.nodeid)
                 )
