@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.trace.composites import SCIPY_SPECIAL, holds_traced
-from pytest_gpuemu.engine.trace.dispatch import new_array
+from pytest_gpuemu.engine.trace.numpy_table import new_array
 from pytest_gpuemu.engine.trace.run import Run, activated, active_run
 from pytest_gpuemu.engine.trace.structural import cast
 from pytest_gpuemu.engine.trace.traced import Traced, value_of

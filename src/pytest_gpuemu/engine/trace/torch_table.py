@@ -1,7 +1,7 @@
 """Which rule stands for which of torch's functions.
 
 Here: the table by torch's names (those of functions, of Tensor methods and of operators).
-Elsewhere: the rules that are more than a name (torch_functions.py).
+Elsewhere: the rules that are more than a name (torch_functions.py, torch_layers.py).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import special
 
 from pytest_gpuemu.engine.trace import torch_functions as rules
+from pytest_gpuemu.engine.trace import torch_layers as layers
 
 _SAME_NAME = """
     exp exp2 expm1 log log2 log10 log1p sqrt square reciprocal sin cos tan tanh sinh cosh floor ceil
@@ -88,42 +89,42 @@ RULES: dict[str, Callable[..., Any]] = {
     "cumsum": rules.scan(np.cumsum),
     "cumprod": rules.scan(np.cumprod),
     "logsumexp": rules.logsumexp,
-    "norm": rules.norm,
-    "linalg_norm": rules.norm,
-    "linalg_vector_norm": rules.norm,
-    "softmax": rules.softmax,
-    "log_softmax": rules.log_softmax,
-    "relu": rules.relu,
-    "gelu": rules.gelu,
-    "silu": rules.silu,
-    "leaky_relu": rules.leaky_relu,
-    "elu": rules.elu,
-    "softplus": rules.softplus,
-    "mish": rules.mish,
-    "logsigmoid": rules.log_sigmoid,
-    "log_sigmoid": rules.log_sigmoid,
-    "glu": rules.glu,
+    "norm": rules.vector_norm,
+    "linalg_norm": rules.vector_norm,
+    "linalg_vector_norm": rules.vector_norm,
+    "softmax": layers.softmax,
+    "log_softmax": layers.log_softmax,
+    "relu": layers.relu,
+    "gelu": layers.gelu,
+    "silu": layers.silu,
+    "leaky_relu": layers.leaky_relu,
+    "elu": layers.elu,
+    "softplus": layers.softplus,
+    "mish": layers.mish,
+    "logsigmoid": layers.log_sigmoid,
+    "log_sigmoid": layers.log_sigmoid,
+    "glu": layers.glu,
     "clamp": rules.clamp,
     "clip": rules.clamp,
     "clamp_min": lambda x, min: np.maximum(x, min),
     "clamp_max": lambda x, max: np.minimum(x, max),
     "hardtanh": lambda x, low=-1.0, high=1.0: rules.clamp(x, low, high),
     "relu6": lambda x, inplace=False: rules.clamp(x, 0.0, 6.0),
-    "layer_norm": rules.layer_norm,
-    "rms_norm": rules.rms_norm,
-    "group_norm": rules.group_norm,
-    "normalize": rules.normalize,
+    "layer_norm": layers.layer_norm,
+    "rms_norm": layers.rms_norm,
+    "group_norm": layers.group_norm,
+    "normalize": layers.normalize,
     "mm": np.matmul,
     "bmm": np.matmul,
     "mv": np.matmul,
     "dot": np.dot,
     "linalg_matmul": np.matmul,
     "einsum": rules.einsum,
-    "linear": rules.linear,
-    "addmm": rules.addmm,
-    "baddbmm": rules.addmm,
+    "linear": layers.linear,
+    "addmm": layers.addmm,
+    "baddbmm": layers.addmm,
     "tensordot": lambda a, b, dims=2, out=None: np.tensordot(a, b, axes=dims),
-    "scaled_dot_product_attention": rules.attention,
+    "scaled_dot_product_attention": layers.attention,
     "where": rules.where,
     "masked_fill": rules.masked_fill,
     "gather": rules.gather,
@@ -132,10 +133,10 @@ RULES: dict[str, Callable[..., Any]] = {
     "scatter_add": rules.scatter_add,
     "index_add": rules.index_add,
     "index_select": lambda x, dim, index: np.take(x, index, axis=dim),
-    "embedding": rules.embedding,
-    "cross_entropy": rules.cross_entropy,
-    "nll_loss": rules.nll_loss,
-    "mse_loss": rules.mse_loss,
+    "embedding": layers.embedding,
+    "cross_entropy": layers.cross_entropy,
+    "nll_loss": layers.nll_loss,
+    "mse_loss": layers.mse_loss,
     "pad": rules.pad,
     "cat": lambda xs, dim=0: np.concatenate(list(xs), axis=dim),
     "concat": lambda xs, dim=0: np.concatenate(list(xs), axis=dim),
@@ -183,5 +184,5 @@ RULES: dict[str, Callable[..., Any]] = {
     "nan_to_num": lambda x, nan=0.0, posinf=None, neginf=None: np.nan_to_num(
         x, nan=nan, posinf=posinf, neginf=neginf
     ),
-    "dropout": lambda x, p=0.5, training=True, inplace=False: rules.no_dropout(x, p, training),
+    "dropout": lambda x, p=0.5, training=True, inplace=False: layers.no_dropout(x, p, training),
 }

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from pytest_gpuemu.engine import arrays, dtypes
-from pytest_gpuemu.engine.trace.dispatch import new_array
+from pytest_gpuemu.engine.trace.numpy_table import new_array
 from pytest_gpuemu.engine.trace.run import Run, Untraceable, activated, active_run
 from pytest_gpuemu.engine.trace.structural import cast
 from pytest_gpuemu.engine.trace.torch_table import RULES

@@ -180,9 +180,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         return dispatch.function(self.run, function, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
-        from pytest_gpuemu.engine.trace import dispatch
+        from pytest_gpuemu.engine.trace import dispatch, numpy_table
 
-        method = dispatch.METHODS.get(name)
+        method = numpy_table.METHODS.get(name)
         if method is None:
             if name.startswith("__"):
                 raise AttributeError(name)

@@ -174,15 +174,13 @@ def _units(name: str, values: Sequence[Any]) -> float:
         return 0.0
     if name == "multiply" and any(_is_power_of_two(x) for x in values):
         return 0.0
-    if name == "divide" and _is_power_of_two(values[1]):
-        return 0.0
+    if name == "divide" and np.ndim(values[1]) == 0 and values[1] == 1:
+        return 0.0  # the mean of one element; x / 4 may still be x * rcp(4) within 2 ulp
     return 1.0 if name in ONE else 4.0
 
 
 def _is_power_of_two(x: Any) -> bool:
     """Whether a scalar factor only moves the exponent: halving and doubling round nothing."""
-    if isinstance(x, np.ndarray) and x.ndim == 0:
-        x = x.item()
     if not isinstance(x, (int, float)) or x == 0 or not np.isfinite(x):
         return False
     return abs(frexp(x)[0]) == 0.5 and 2.0**-16 <= abs(x) <= 2.0**16
