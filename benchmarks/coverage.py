@@ -41,8 +41,8 @@ def main(names):
                 plain = covered(op, [derive_seed(master, f"drawn {i}") for i in range(count)])
                 drawn.append(plain.pairs_met / plain.pairs_possible)
             print(
-                f"{name:<28} {coverage.pairs_possible:>6} {count:>6} {mean(guided):>7.1%} {mean(drawn):>7.1%} "
-                f"{mean(unmet):>13.1f} {mean(spent) * 1e3:>8.2f}"
+                f"{name:<28} {coverage.pairs_possible:>6} {count:>6} {mean(guided):>7.1%} "
+                f"{mean(drawn):>7.1%} {mean(unmet):>13.1f} {mean(spent) * 1e3:>8.2f}"
             )
 
 
