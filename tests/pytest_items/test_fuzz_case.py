@@ -27,7 +27,7 @@ TWO = {
 def case_of(keys, seed=1, **more):
     op = define_op("an_op", **{**keys, **more})
     case = FuzzCase()
-    bind(case, BoundCase(op, plan_case(op, seed), ["pytest x", "pytest --gpuemu-reproduce=1"]))
+    bind(case, BoundCase(op, plan_case(op, seed), lambda: ["pytest x", "pytest --gpuemu-reproduce=1"]))
     return case
 
 

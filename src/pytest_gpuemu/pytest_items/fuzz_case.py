@@ -26,9 +26,9 @@ _IN_SETUP = (
 
 
 class BoundCase:
-    """A case, handed over as the arrays of one library, and the verdicts on it. Built when first read."""
+    """A case and the verdicts on it. Its arrays are built when first read; commands() is what re-runs it."""
 
-    def __init__(self, op: Op, plan: Plan, commands: Sequence[str]) -> None:
+    def __init__(self, op: Op, plan: Plan, commands: Callable[[], Sequence[str]]) -> None:
         self.op = op
         self.plan = plan
         self.commands = commands
@@ -236,7 +236,7 @@ class FuzzCase:
         verdict = self._here.judge(output)
         bound.verdicts.append(verdict)
         if verdict.failed:
-            lines = report.describe_failure(bound.case, verdict, commands=bound.commands)
+            lines = report.describe_failure(bound.case, verdict, commands=bound.commands())
             raise KernelMismatch("\n".join(lines), verdict)
 
 

@@ -56,7 +56,7 @@ class RunningCases:
     def bind(self, case_id: str) -> None:
         """Let fuzz_case show this case. Raises SeedError or SchemaError where the op cannot have it."""
         plan = plan_case(self.op, *parse_case_id(case_id))
-        self._bound = BoundCase(self.op, plan, self.commands(case_id))
+        self._bound = BoundCase(self.op, plan, lambda: self.commands(case_id))
         bind(self._case, self._bound)
 
     def commands(self, case_id: str) -> list[str]:

@@ -1,0 +1,90 @@
+"""What a session stores, the daemon that it starts, and what it says where it cannot."""
+
+from __future__ import annotations
+
+import pytest
+from suites import THIRDS, failed_ids, run, thirds_of, with_store
+
+from pytest_gpuemu.client.launch import start_daemon
+from pytest_gpuemu.engine.store import known_failures
+
+pytest_plugins = ["pytester"]
+
+
+def test_failures_are_stored_with_all_that_reproduces_them(pytester):
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS)
+
+    result = run(pytester)
+
+    stored = known_failures(pytester.path / ".gpuemu")
+    assert {(row.test_id, row.op, row.seed, row.edits) for row in stored} == {
+        ("test_k.py::test_thirds", "double", seed, "") for seed in thirds_of(8)
+    }
+    result.stdout.fnmatch_lines(["gpuemu: daemon at *gpuemu.sock, store .gpuemu"])
+
+
+def test_where_nothing_can_be_stored_the_campaign_goes_on_and_says_so(pytester):
+    pytester.makepyfile(test_k=THIRDS)
+
+    result = run(pytester)
+
+    assert len(failed_ids(result)) == len(thirds_of(8))
+    result.stdout.fnmatch_lines(
+        ["gpuemu: nothing is stored: *.gpuemu cannot be written*", "nothing was stored: *.gpuemu cannot*"]
+    )
+
+
+def test_a_running_daemon_is_used_and_left_running(pytester):
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS)
+    daemon = start_daemon(pytester.path, pytester.path / ".gpuemu")
+    try:
+        result = run(pytester, f"--gpuemu-socket={daemon.socket_path}")
+
+        result.stdout.fnmatch_lines([f"gpuemu: daemon at {daemon.socket_path}, store *"])
+        assert daemon.socket_path.exists()
+        assert len(known_failures(pytester.path / ".gpuemu")) == len(thirds_of(8))
+    finally:
+        daemon.stop()
+
+
+def test_a_test_can_talk_to_the_daemon_with_and_without_campaigns(pytester, monkeypatch):
+    with_store(pytester)
+    monkeypatch.delenv("GPUEMU_SOCKET", raising=False)
+    plain = """
+        import os
+
+        def test_client(gpuemu_client, gpuemu_daemon):
+            assert gpuemu_client.ping()
+            assert os.environ["GPUEMU_SOCKET"] == str(gpuemu_daemon.socket_path)
+    """
+    pytester.makepyfile(test_client=plain)
+    alone = run(pytester)
+    pytester.makepyfile(test_k=THIRDS.replace("check_thirds(fuzz_case)", "fuzz_case.run(good)"))
+
+    both = run(pytester)
+
+    alone.assert_outcomes(passed=1)
+    both.assert_outcomes(passed=2)
+
+
+def test_quiet_sessions_print_the_master_seed_once(pytester):
+    pytester.makepyfile(test_k=THIRDS)
+
+    result = run(pytester, "-q")
+
+    assert result.stdout.str().count("master seed 7") == 1
+    assert "gpuemu: config" not in result.stdout.str()
+
+
+def test_an_entry_that_shadows_a_built_in_is_said(pytester):
+    pytester.makepyfile(test_k=THIRDS)
+    pytester.path.joinpath("gpuemu.toml").write_text('[[ops]]\nname = "softmax"\ndtypes = ["float32"]\n')
+
+    result = run(pytester, "--collect-only")
+
+    assert result.ret == pytest.ExitCode.OK
+    result.stdout.fnmatch_lines(
+        ["gpuemu: config gpuemu.toml, *", "gpuemu: [[][[]ops]] replaces the built-in softmax"]
+    )
