@@ -24,13 +24,15 @@ Elsewhere: the allowances (tolerance.py), which outputs are compared with what (
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pytest_gpuemu.engine import dtypes, tolerance
+from pytest_gpuemu.engine.measure import blocks, error_stats
 from pytest_gpuemu.engine.op import Array, Float64Array, Tolerance
 from pytest_gpuemu.engine.tolerance import SAFETY, ErrorBounds
-from pytest_gpuemu.engine.verdict import Comparison, ErrorStats, Worst
+from pytest_gpuemu.engine.verdict import Comparison, Worst
 
 _FLOAT32_NORMAL = 2.0**-126
 
@@ -97,11 +99,10 @@ class _Ladder:
 
     def __init__(self, name: str, output: Array, reference: Array, rules: Rules, bounds: ErrorBounds) -> None:
         self.name, self.shape, self.rules, self.bounds = name, output.shape, rules, bounds
-        self.native, self.native_reference = output, reference
-        self.output = tolerance.as_float64(output).ravel()
+        self.output, self.whole_reference = output.ravel(), reference.ravel()
+        self.native = output
         self.reference = self._expected(reference).ravel()
-        self.error = np.abs(self.output - self.reference)
-        self.rounding = tolerance.rounding_allowance(self.reference, rules.dtype, rules.rounding)
+        self.error = np.empty(self.reference.size)
         self.undetermined = np.zeros(0, dtype=np.intp)
         self.method = "half-ulp"
 
@@ -117,12 +118,11 @@ class _Ladder:
         return np.clip(expected, float(limits.min), float(limits.max))
 
     def climb(self) -> None:
-        if self.rules.is_floating:
-            settled = self.error <= self.rounding
-        else:
-            settled = self._equal_integers()
-        self.open = np.flatnonzero(~settled)
-        self.allowed = self.rounding[self.open] if self.rules.is_floating else np.zeros(self.open.size)
+        unsettled = [
+            block.start + np.flatnonzero(~self._agree_at_once(block)) for block in blocks(self.error.size)
+        ]
+        self.open = np.concatenate([np.zeros(0, dtype=np.intp), *unsettled])
+        self.allowed = self._rounding(self.open) if self.rules.is_floating else np.zeros(self.open.size)
         self._settle(self.allowed, np.zeros(self.open.size))
         if self.open.size and self.rules.given is not None:
             self._given(self.rules.given)
@@ -133,13 +133,18 @@ class _Ladder:
                 self.method = "spread"
                 self._derived(self.bounds.widened(self.name))
 
-    def _equal_integers(self) -> Array:
-        """Rule 9 without steps: equality in the output's dtype, where the reference is whole."""
-        native, reference = self.native.ravel(), self.native_reference.ravel()
+    def _agree_at_once(self, block: slice) -> Array:
+        """Rules 1 and 9 for one block with nothing but rounding; measures its errors."""
+        native, reference = self.output[block], self.whole_reference[block]
+        error = self.error[block]
+        np.subtract(tolerance.as_float64(native), self.reference[block], out=error)
+        np.abs(error, out=error)
+        if self.rules.is_floating:
+            return error <= self._rounding(block)
         if native.dtype.kind == "f":  # a canonical form: the values that indices lead to
-            return np.asarray((native == reference) | (np.isnan(native) & np.isnan(self.reference)))
+            return np.asarray((native == reference) | (np.isnan(native) & np.isnan(reference)))
         if native.dtype == bool or reference.dtype.kind == "f":
-            return self.error <= self._to_whole(self.reference)
+            return error <= self._to_whole(self.reference[block])
         if self.rules.rounding == "saturate":
             limits = np.iinfo(native.dtype)
             low, high = (
@@ -148,6 +153,9 @@ class _Ladder:
             )
             reference = np.clip(reference, low, high)
         return np.asarray(native == reference.astype(native.dtype))
+
+    def _rounding(self, which: Any) -> Float64Array:
+        return tolerance.rounding_allowance(self.reference[which], self.rules.dtype, self.rules.rounding)
 
     @staticmethod
     def _to_whole(reference: Float64Array) -> Float64Array:
@@ -159,7 +167,8 @@ class _Ladder:
         if not self.open.size:
             return
         if self.rules.is_floating:
-            agreed = agrees(self.output[self.open], self.reference[self.open], allowed, slack, self.rules)
+            output = tolerance.as_float64(self.output[self.open])
+            agreed = agrees(output, self.reference[self.open], allowed, slack, self.rules)
         else:
             agreed = (self.error[self.open] <= allowed) & (allowed > 0)
         hidden = ~agreed & np.isinf(slack)
@@ -205,7 +214,13 @@ class _Ladder:
             name=self.name,
             shape=self.shape,
             dtype=self.rules.dtype,
-            stats=self._stats(),
+            stats=error_stats(
+                self.error,
+                self.reference,
+                self.rules.dtype,
+                exceeding=self.open.size,
+                undetermined=self.undetermined,
+            ),
             worst=self._worst(),
             tolerance=given.source if given else "derived" if self.rules.is_floating else "exact",
             method=self.method,
@@ -216,58 +231,19 @@ class _Ladder:
             reference=self.reference.reshape(self.shape),
         )
 
-    def _ulp(self) -> Float64Array:
-        """The gap of the output's dtype at each reference."""
-        return self.rounding if self.rules.rounding == "faithful" else self.rounding * 2
-
-    def _stats(self) -> ErrorStats:
-        ulp = self._ulp()
-        judged = np.isfinite(self.error)
-        judged[self.undetermined] = False
-        error, reference = self.error, self.reference
-        if not judged.all():
-            error, reference, ulp = error[judged], reference[judged], ulp[judged]
-        counts = {
-            "count": self.error.size,
-            "num_exceeding": self.open.size,
-            "num_undetermined": self.undetermined.size,
-        }
-        if not error.size or not error.any():
-            return ErrorStats(**counts)
-        ulps = error / ulp
-        relative = error[reference != 0] / np.abs(reference[reference != 0])
-        last = error.size - 1
-        ranks = [int(np.ceil(share * last)) for share in (0.5, 0.9, 0.99)]
-        ordered = np.partition(error, ranks)
-        return ErrorStats(
-            **counts,
-            max_abs=float(error.max()),
-            mean_abs=float(error.mean()),
-            p50_abs=float(ordered[ranks[0]]),
-            p90_abs=float(ordered[ranks[1]]),
-            p99_abs=float(ordered[ranks[2]]),
-            max_rel=float(relative.max(initial=0.0)),
-            mean_rel=float(relative.mean()) if relative.size else 0.0,
-            max_ulp=float(ulps.max()),
-            mean_ulp=float(ulps.mean()),
-        )
-
     def _worst(self) -> Worst | None:
         """Of the exceeding elements, that whose error is largest against what was allowed."""
         if not self.open.size:
             return None
         error = np.where(np.isnan(self.error[self.open]), np.inf, self.error[self.open])
         at = int(np.argmax(error / np.fmax(self.allowed, np.finfo(np.float64).tiny)))
-        return self.element(at)
-
-    def element(self, at: int) -> Worst:
         flat = int(self.open[at])
-        error = float(self.error[flat])
+        ulp = dtypes.ulp(self.reference[flat], self.rules.dtype) if self.rules.is_floating else 1.0
         return Worst(
             index=tuple(int(i) for i in np.unravel_index(flat, self.shape)),
             output=float(self.output[flat]),
             reference=float(self.reference[flat]),
-            error=float("inf") if np.isnan(error) else error,
-            ulp=float("inf") if np.isnan(error) else error / float(self._ulp()[flat]),
+            error=float(error[at]),
+            ulp=float(error[at] / ulp) if np.isfinite(error[at]) else float("inf"),
             allowed=float(self.allowed[at]),
         )

@@ -22,6 +22,9 @@ INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uin
 DTYPES = (*FLOATS, *INTEGERS, "bool")
 
 
+_EXPONENT_BITS = 0x7FF0000000000000  # of float64
+
+
 @dataclass(frozen=True, slots=True)
 class FloatProperties:
     """A binary floating format: precision significand bits (the hidden one included), exponents of
@@ -98,9 +101,13 @@ def ulp(values: Any, name: str) -> Float64Array:
     included. NaN for NaN. Raises ConfigError where name is no floating dtype.
     """
     form = properties(name)
-    magnitude = np.minimum(np.abs(np.asarray(values, dtype=np.float64)), form.max)  # keeps NaN
-    gap = np.ldexp(1.0, _gap_exponent(magnitude, form))
-    return np.asarray(np.where(np.isnan(magnitude), magnitude, gap))
+    magnitude = np.asarray(np.minimum(np.abs(np.asarray(values, dtype=np.float64)), form.max))  # keeps NaN
+    # Without its significand a number is the power of two at or below it (0 for a subnormal).
+    gap = np.asarray(magnitude.view(np.int64) & _EXPONENT_BITS).view(np.float64)
+    gap = np.asarray(np.maximum(gap, form.smallest_normal) * 2.0 ** (1 - form.precision))
+    if (unordered := np.isnan(magnitude)).any():
+        gap[unordered] = np.nan
+    return gap
 
 
 def round_to(values: Any, name: str, *, saturate: bool = False) -> Float64Array:
