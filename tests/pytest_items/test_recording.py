@@ -49,6 +49,18 @@ def test_a_running_daemon_is_used_and_left_running(pytester):
         daemon.stop()
 
 
+def test_a_socket_without_a_daemon_is_said_at_once(pytester):
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS)
+
+    result = run(pytester, "--gpuemu-socket=none.sock")
+
+    assert len(failed_ids(result)) == len(thirds_of(8))
+    result.stdout.fnmatch_lines(
+        ["gpuemu: nothing is stored: no daemon listens at *none.sock: start one with*"]
+    )
+
+
 def test_a_test_can_talk_to_the_daemon_with_and_without_campaigns(pytester, monkeypatch):
     with_store(pytester)
     monkeypatch.delenv("GPUEMU_SOCKET", raising=False)

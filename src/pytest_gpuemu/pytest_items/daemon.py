@@ -54,8 +54,11 @@ class Recorded:
                 project.root, store, config=project.path, socket=socket
             )
             self._folder = None if socket is None else socket.parent
-        else:
+        elif socket.exists():
             self.daemon = Elsewhere(socket)
+        else:
+            # Said at once: the client would wait for a daemon that may be restarting.
+            raise ClientError(f"no daemon listens at {socket}: start one with `gpuemu daemon start`")
         try:
             self._recorder = Recorder(self.daemon.socket_path)
             error = self._recorder.store_error()
