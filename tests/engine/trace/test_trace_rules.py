@@ -286,6 +286,11 @@ def test_division_into_out_where_the_divisor_is_not_zero():
         lambda x: np.std(x, axis=0, ddof=1),
         lambda x: np.lib.stride_tricks.sliding_window_view(x, 3, axis=1).sum(axis=-1),
         lambda x: np.logaddexp(x, 0.0),
+        lambda x: np.nanmean(x, axis=-1),
+        lambda x: np.convolve(x[0], x[1, :4]),
+        lambda x: np.convolve(x[0, :4], x[1], "same"),
+        lambda x: np.convolve(x[0], x[1, :3], "same"),
+        lambda x: np.correlate(x[0], x[1, :4]),
         lambda x: sum(x[:, i] * x[:, i] for i in range(3)),
         lambda x: np.outer(x[0], x[1]) + np.inner(x[0], x[1]),
     ],
@@ -341,6 +346,34 @@ def test_float64_arithmetic_rounds_by_its_own_unit():
 def test_the_root_of_a_variance_of_equal_values_is_judged():
     error = error_of(lambda x: x.std(axis=-1), x=np.full((2, 7), 1.1, f32))
     assert np.isfinite(error).all()
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        lambda x: np.where(x > 0, x, np.finfo(np.float64).min),
+        lambda x: x + np.where(np.arange(9) < 4, 0.0, np.finfo(np.float64).min),
+        lambda x: x * 1.0 + (1.0 - (np.arange(9) < 4)) * np.finfo(np.float64).min,
+    ],
+)
+def test_a_mask_by_the_smallest_float64_leaves_the_row_judged(mask):
+    def reference(x):
+        scores = mask(x)
+        e = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    bound = bound_of(reference, x=X)
+    assert (bound.values["y"] == reference(X.astype(float))).all()
+    assert (bound.errors["y"] < 1e-5).all()
+    assert (bound.errors["y"][bound.values["y"] == 0] < 1e-37).all()
+
+
+def test_functions_that_hide_their_sums_or_run_other_code_are_not_guessed_at():
+    for reference in (
+        lambda x: np.apply_along_axis(lambda row: np.exp(row).sum(), -1, x),
+        lambda x: np.cov(x),
+    ):
+        assert bound_of(reference, x=X).method == "fallback"
 
 
 # What cannot be traced.

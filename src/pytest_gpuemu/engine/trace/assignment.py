@@ -14,7 +14,7 @@ from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.trace.reductions import accumulation
 from pytest_gpuemu.engine.trace.rounding import finish
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
-from pytest_gpuemu.engine.trace.traced import Traced, error_of, has_error, is_real, value_of
+from pytest_gpuemu.engine.trace.traced import Traced, error_of, has_error, in_range, is_real, value_of
 
 # An undecided index spoils the slots this far to either side; beyond that, every slot.
 REACH = 8
@@ -66,6 +66,7 @@ def set_item(x: Traced, index: Any, new: Any) -> None:
     """x[index] = new. An undecided mask is a `where`; an undecided index spoils the slots around it."""
     x.run.check_time()
     plain = plain_index(index)
+    new = in_range(x.run, new)
     new_value, new_error = value_of(new), error_of(x.run, new)
     undecided = _undecided_parts(index)
     if undecided:

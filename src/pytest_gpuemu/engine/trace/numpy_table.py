@@ -98,6 +98,31 @@ def _append(run: Run, x: Any, new: Any, axis: Any = None) -> Any:
     return structural.join(run, np.concatenate, (pair,), {"axis": 0 if axis is None else axis})
 
 
+def _nan_mean(run: Run, x: Any, axis: Any = None, keepdims: bool = False) -> Any:
+    known = np.logical_not(np.isnan(x))
+    total = np.sum(np.where(known, x, 0.0), axis=axis, keepdims=keepdims)
+    return total / np.sum(known, axis=axis, keepdims=keepdims)
+
+
+def _convolve(run: Run, a: Any, v: Any, mode: str = "full") -> Any:
+    """np.convolve: each element a dot product of a window with v reversed."""
+    if np.shape(v)[0] > np.shape(a)[0]:
+        a, v = v, a
+    long, short = np.shape(a)[0], np.shape(v)[0]
+    before = {"full": short - 1, "same": (short - 1) // 2 + (short - 1) % 2, "valid": 0}[mode]
+    length = {"full": long + short - 1, "same": long, "valid": long - short + 1}[mode]
+    after = length + short - 1 - long - before
+    a = a if isinstance(a, Traced) else Traced(run, a, error_of(run, a), True)
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(a, (before, after)), short)
+    return np.matmul(windows, v[::-1])
+
+
+def _correlate(run: Run, a: Any, v: Any, mode: str = "valid") -> Any:
+    if np.shape(v)[0] > np.shape(a)[0]:
+        raise Untraceable("it calls numpy.correlate with a filter longer than the signal")
+    return _convolve(run, a, v[::-1], mode)
+
+
 def _extremum(largest: bool) -> Rule:
     return lambda run, x, axis=None, out=None, keepdims=False, **kw: orderings.extremum(
         run, x, largest, axis, out, keepdims, **kw
@@ -208,6 +233,9 @@ def _table() -> dict[Callable[..., Any], Rule]:
         "iscomplexobj": lambda run, x: False,
         "real": lambda run, x: x,
         "may_share_memory": lambda run, a, b, **kw: np.may_share_memory(value_of(a), value_of(b)),
+        "convolve": _convolve,
+        "correlate": _correlate,
+        "nanmean": _nan_mean,
         "nansum": _nan_free(np.sum, 0.0),
         "nanmax": _nan_free(np.max, -np.inf),
         "nanmin": _nan_free(np.min, np.inf),

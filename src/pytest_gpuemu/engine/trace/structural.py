@@ -14,7 +14,7 @@ import numpy as np
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.trace.rounding import by_evaluation, finish
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
-from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, is_real, value_of
+from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, in_range, is_real, value_of
 
 # One array in, the same elements out: applied to the value and to the error alike.
 _REARRANGING = """
@@ -73,6 +73,7 @@ def join(run: Run, function: Callable[..., Any], args: Sequence[Any], kwargs: di
 
 def select(run: Run, condition: Any, x: Any, y: Any) -> Traced:
     """where(condition, x, y). Where the condition is undecided the other value, with its error, may come."""
+    x, y = in_range(run, x), in_range(run, y)
     chosen, a, b = value_of(condition), value_of(x), value_of(y)
     value = np.where(chosen, a, b)
     ea, eb = error_of(run, x), error_of(run, y)

@@ -208,6 +208,21 @@ def error_of(run: Run, x: Any) -> Error:
     return 0.0
 
 
+def in_range(run: Run, x: Any) -> Any:
+    """A plain constant beyond the arithmetic's range, such as finfo(float64).min in a mask, halfway to it.
+
+    A kernel writes the smallest number of its own type there, which is as far from every score; taken
+    literally, the masked row would overflow and be undetermined.
+    """
+    limit = run.arithmetic.largest
+    if isinstance(x, float):
+        return x if abs(x) <= limit or not np.isfinite(x) else float(np.copysign(limit / 2, x))
+    if isinstance(x, np.ndarray) and x.dtype == np.float64 and run.arithmetic.rounded is not np.float64:
+        beyond = (np.abs(x) > limit) & np.isfinite(x)
+        return np.where(beyond, np.copysign(limit / 2, x), x) if beyond.any() else x
+    return x
+
+
 def has_error(error: Error) -> bool:
     """Whether some element may be inexact: False only for the scalar 0.0."""
     return isinstance(error, np.ndarray) or bool(error)
