@@ -29,7 +29,8 @@ def describe_failure(case: Case, verdict: Verdict, *, commands: Sequence[str] = 
     """
     several = len(case.op.outputs) > 1
     first, *others = verdict.findings
-    lines = [f"{verdict.op} fails for seed {case.plan.case_id}: {_headline(first, several)}"]
+    headline, *rest = _headline(first, several).splitlines()
+    lines = [f"{verdict.op} fails for seed {case.plan.case_id}: {headline}", *_indented(rest)]
     for finding in others:
         lines += _labelled("also", _headline(finding, several))
     lines += describe_case(case)
@@ -77,12 +78,13 @@ def describe_pattern(mask: Array) -> str | None:
         if size < 2:
             continue
         hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
-        name = ("row", "column")[axis] if mask.ndim == 2 else f"index of axis {axis}"
+        row = ("row", "column")[axis] if mask.ndim == 2 else "index"
+        of_axis = "" if mask.ndim <= 2 else f" of axis {axis}"
         if hit.size == 1:
-            where = f"in {name} {hit[0]}" if mask.ndim == 2 else f"at {name} {hit[0]}"
-            places.append(where if hit[0] != size - 1 else f"{where}, the last")
-        elif hit.size < size and hit[0] > 0 and hit[-1] == size - 1 and hit.size == size - hit[0]:
-            places.append(f"at {name} {hit[0]} or above, of {size}")
+            place = f"{'in' if mask.ndim == 2 else 'at'} {row} {hit[0]}{of_axis}"
+            places.append(place if hit[0] != size - 1 else f"{place} (the last)")
+        elif hit[0] > 0 and hit.size == size - hit[0]:
+            places.append(f"at {row} {hit[0]} or above{of_axis} (of {size})")
     return f"every exceeding element is {' and '.join(places)}" if places else None
 
 
@@ -192,7 +194,11 @@ def _describe_commands(commands: Sequence[str]) -> list[str]:
 def _labelled(label: str, text: str) -> list[str]:
     """Indented lines, the first after its label."""
     first, *rest = text.splitlines() or [""]
-    return [f"  {label:<7} {first}", *(f"          {line}" for line in rest)]
+    return [f"  {label:<7} {first}", *_indented(rest)]
+
+
+def _indented(lines: Sequence[str]) -> list[str]:
+    return [f"          {line}" for line in lines]
 
 
 def _number(value: float, exact: bool) -> str:
