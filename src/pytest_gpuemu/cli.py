@@ -74,7 +74,9 @@ def _start(socket: Path, options: argparse.Namespace) -> int:
     command = daemon_command(socket, root=config.root, store=store, config=config.path)
     Claim(socket).close()  # says at once what is wrong with the path, or who listens there
     if options.foreground:
-        return subprocess.call(command)
+        from pytest_gpuemu.engine.__main__ import main as run_daemon
+
+        return run_daemon(command[command.index("--socket") :])
     log_path = _log_path(socket)
     with log_path.open("wb") as log:
         process = subprocess.Popen(

@@ -16,6 +16,8 @@ from pytest_gpuemu.engine.errors import ClientError, ProtocolError
 from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES, framing
 from pytest_gpuemu.engine.sockets import check_length, check_owner
 
+_A_DAY_MS = 24 * 60 * 60 * 1000
+
 
 class Transport(Protocol):
     """Sends a message and returns the reply. Raises ClientError where none comes."""
@@ -86,7 +88,9 @@ class NngTransport:
         found = pynng.Req0()
         found.recv_timeout = found.send_timeout = self._timeout_ms
         found.recv_max_size = MAX_MESSAGE_BYTES + 2**20
-        found.resend_time = 1000
+        # Sent again on a new connection, never because an answer takes long: the daemon would do it twice.
+        # (Without any resend time, nng gives up when the daemon dies.)
+        found.resend_time = _A_DAY_MS
         try:
             found.dial(f"ipc://{self.socket_path}", block=True)
         except pynng.exceptions.NNGException:

@@ -233,7 +233,10 @@ def main(arguments: list[str]) -> None:
     requests, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a reference prints must not land among the replies
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-    serve(requests, answers, config_at(Path(arguments[2]) if len(arguments) > 2 else None, root))
+    config = config_at(Path(arguments[2]) if len(arguments) > 2 else None, root)
+    answers.write(FRAME.pack(0))  # ready
+    answers.flush()
+    serve(requests, answers, config)
 
 
 if __name__ == "__main__":

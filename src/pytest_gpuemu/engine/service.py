@@ -211,8 +211,8 @@ class Service:
                 raise
             case_id = f"{found.seed}~{found.edits}" if found.edits else str(found.seed)
             raise ProtocolError(
-                f"the op {found.op!r} is defined by the test {found.test_id}, which the daemon does not read; "
-                f"re-run it with: pytest --gpuemu-reproduce={case_id}",
+                f"the op {found.op!r} is defined by the test {found.test_id}, which the daemon does not "
+                f"read; re-run it with: pytest --gpuemu-reproduce={case_id}",
                 code=OP_NOT_FOUND,
             ) from error
         return dict(done["inputs"])

@@ -1,0 +1,74 @@
+"""A project with references of its own, and daemons for it that end with the test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_gpuemu.client import Client
+from pytest_gpuemu.client.launch import Daemon, start_daemon
+
+CONFIG = """
+[validation]
+reference_timeout_s = 2
+
+[[ops]]
+name = "twice"
+reference = "client_test_references:twice"
+schema = "x[N] -> y[N]"
+
+[[ops]]
+name = "shapeless"
+reference = "client_test_references:negative"
+
+[[ops]]
+name = "hangs"
+reference = "client_test_references:hangs"
+
+[[ops]]
+name = "crashes"
+reference = "client_test_references:crashes"
+
+[[ops]]
+name = "eats"
+reference = "client_test_references:eats"
+
+[[ops]]
+name = "raises"
+reference = "client_test_references:raises"
+"""
+REFERENCES = """
+import os, time
+import numpy as np
+
+def twice(x): return 2 * x
+def negative(input): return -input
+def hangs(input): time.sleep(1000)
+def crashes(input): os.abort()
+def eats(input): return np.ones(2**50)
+def raises(input): raise ValueError("no answer")
+"""
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("project")
+    (folder / "gpuemu.toml").write_text(CONFIG, encoding="utf-8")
+    (folder / "client_test_references.py").write_text(REFERENCES, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def daemon(project: Path) -> Iterator[Daemon]:
+    """One daemon for the tests of a module that leave it as it is."""
+    running = start_daemon(project, project / ".gpuemu", config=project / "gpuemu.toml")
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def client(daemon: Daemon) -> Iterator[Client]:
+    with Client(daemon.socket_path) as connected:
+        yield connected
