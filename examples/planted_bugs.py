@@ -232,7 +232,7 @@ PLANTED_BUGS = (
         "numba/numba_leaky_relu",
         "NaN swallowed",
         "value if value > 0 else value * negative_slope",
-        "max(value, value * negative_slope)",
+        "max(0.0, value) + min(0.0, value) * negative_slope",
     ),
     PlantedBug(
         "jax/pallas_softmax",
@@ -283,24 +283,34 @@ PLANTED_BUGS = (
 )
 
 
+def copy_kernel(kernel: str, folder: Path) -> Path:
+    """Copy the kernel as it stands, and its test, into folder/<library>; gives the test's path."""
+    library, name = kernel.split("/")
+    return _write(library, name, name, (EXAMPLES / f"{kernel}.py").read_text(), folder)
+
+
 def plant(bug: PlantedBug, folder: Path) -> Path:
     """Write the kernel with the bug, and its test, into folder/<library>; gives the test's path.
 
     Raises ValueError where the kernel has no such place, or several.
     """
-    library, kernel = bug.kernel.split("/")
+    library, name = bug.kernel.split("/")
     source = (EXAMPLES / f"{bug.kernel}.py").read_text()
     if source.count(bug.right) != 1:
         raise ValueError(f"{bug.kernel}.py holds {bug.right!r} {source.count(bug.right)} times, not once")
+    return _write(library, name, bug.module, source.replace(bug.right, bug.wrong), folder)
+
+
+def _write(library: str, kernel: str, module: str, source: str, folder: Path) -> Path:
     target = folder / library
     target.mkdir(parents=True, exist_ok=True)
     for shared in ("conftest.py", "device.py"):
         if (EXAMPLES / library / shared).exists():
             shutil.copy(EXAMPLES / library / shared, target / shared)
-    (target / f"{bug.module}.py").write_text(source.replace(bug.right, bug.wrong))
+    (target / f"{module}.py").write_text(source)
+    path = target / f"test_{module}.py"
     test = (EXAMPLES / library / f"test_{kernel}.py").read_text()
-    path = target / f"test_{bug.module}.py"
-    path.write_text(test.replace(f"from {kernel} import", f"from {bug.module} import"))
+    path.write_text(test.replace(f"from {kernel} import", f"from {module} import"))
     return path
 
 

@@ -13,7 +13,7 @@ from pallas_softmax import softmax
     "softmax",
     library="jax",
     # Each new shape is compiled, in a third of a second; so there are few of them.
-    dims={"rows": [1, 8, 11], "cols": [1, 16, 33]},
+    dims={"rows": [1, 11], "cols": [1, 16, 33]},
 )
 def test_softmax(fuzz_case):
     fuzz_case.check(softmax(fuzz_case.inputs["input"]))
