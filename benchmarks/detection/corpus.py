@@ -18,7 +18,7 @@ Kernel = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Control:
-    """A correct kernel of an op. narrowing holds marker keys: what the kernel does not support, or its params."""
+    """A correct kernel of an op. narrowing holds marker keys: what it does not support, or its params."""
 
     op: str
     kernel: Kernel

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-BLOCK = 32
+BLOCK = 32  # columns of a row at a time
+FLAT = 256  # elements of a program of an elementwise kernel
 STRAY = 1.5
 Array = np.ndarray[Any, Any]
 

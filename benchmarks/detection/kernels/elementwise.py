@@ -1,10 +1,10 @@
-"""Elementwise kernels: a 1-d grid over the flat index, each program BLOCK elements."""
+"""Elementwise kernels: a 1-d grid over the flat index, each program FLAT elements."""
 
 from __future__ import annotations
 
 import numpy as np
 from benchmarks.detection.corpus import Control, Mutant
-from benchmarks.detection.memory import BLOCK, Pointer, empty, strides
+from benchmarks.detection.memory import FLAT, Pointer, empty, strides
 from scipy.special import erf
 
 
@@ -13,8 +13,8 @@ def relu(input):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         y.store(at, np.where(v > 0, v, np.where(v != v, v, 0)), mask)
@@ -26,8 +26,8 @@ def leaky_relu(input, negative_slope):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         y.store(at, np.where(v > 0, v, v * np.float32(negative_slope)), mask)
@@ -39,8 +39,8 @@ def gelu(input):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         y.store(at, np.float32(0.5) * v * (1 + erf(v * np.float32(0.70710678))), mask)
@@ -52,8 +52,8 @@ def gelu_tanh(input, approximate):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         inner = np.float32(0.79788456) * (v + np.float32(0.044715) * v * v * v)
@@ -66,8 +66,8 @@ def silu(input):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         y.store(at, v / (1 + np.exp(-v)), mask)
@@ -79,8 +79,8 @@ def sigmoid(input):
     output = empty(input.shape, input.dtype)
     x, y = Pointer(input), Pointer(output)
     sr, sc = strides(input)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         v = x.load(at // cols * sr + at % cols * sc, mask)
         y.store(at, 1 / (1 + np.exp(-v)), mask)
@@ -92,8 +92,8 @@ def add(input, other, alpha):
     output = empty(input.shape, input.dtype)
     a, b, y = Pointer(input), Pointer(other), Pointer(output)
     (ar, ac), (br, bc) = strides(input), strides(other)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         r, c = at // cols, at % cols
         va = a.load(r * ar + c * ac, mask)
@@ -107,8 +107,8 @@ def mul(input, other):
     output = empty(input.shape, input.dtype)
     a, b, y = Pointer(input), Pointer(other), Pointer(output)
     (ar, ac), (br, bc) = strides(input), strides(other)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         r, c = at // cols, at % cols
         va = a.load(r * ar + c * ac, mask)
@@ -122,8 +122,8 @@ def swiglu(gate, up):
     output = empty(gate.shape, gate.dtype)
     g, u, y = Pointer(gate), Pointer(up), Pointer(output)
     (gr, gc), (ur, uc) = strides(gate), strides(up)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         r, c = at // cols, at % cols
         vg = g.load(r * gr + c * gc, mask)
@@ -137,8 +137,8 @@ def gelu_backward(grad_output, input):
     output = empty(input.shape, input.dtype)
     x, g, y = Pointer(input), Pointer(grad_output), Pointer(output)
     (sr, sc), (gr, gc) = strides(input), strides(grad_output)
-    for start in range(0, rows * cols, BLOCK):
-        at = start + np.arange(BLOCK)
+    for start in range(0, rows * cols, FLAT):
+        at = start + np.arange(FLAT)
         mask = at < rows * cols
         r, c = at // cols, at % cols
         v = x.load(r * sr + c * sc, mask)
@@ -168,8 +168,8 @@ MUTANTS = (
         RELU,
         "grid off by one",
         "the last partial block is not run",
-        "range(0, rows * cols, BLOCK)",
-        "range(0, rows * cols // BLOCK * BLOCK, BLOCK)",
+        "range(0, rows * cols, FLAT)",
+        "range(0, rows * cols // FLAT * FLAT, FLAT)",
     ),
     Mutant(LEAKY_RELU, "wrong constant", "slope ignored", "np.float32(negative_slope)", "np.float32(0.02)"),
     Mutant(
@@ -211,7 +211,7 @@ MUTANTS = (
         "mask",
         "stores only whole blocks",
         "mask)\n    return",
-        "mask & (start + BLOCK <= rows * cols))\n    return",
+        "mask & (start + FLAT <= rows * cols))\n    return",
     ),
     Mutant(SIGMOID, "wrong sign", "exp(v)", "np.exp(-v)", "np.exp(v)"),
     Mutant(
