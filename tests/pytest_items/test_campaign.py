@@ -264,3 +264,30 @@ def test_a_time_budget_ends_the_campaign_and_says_what_it_left_out(pytester):
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["double: 1 case, 0 failed, 49 left out (--gpuemu-time)*"])
+
+
+def test_an_undetermined_case_is_neither_a_pass_nor_a_failure(pytester):
+    """In float32 nothing of x is left in x + 1e9, so no output near 1/x can be called wrong."""
+    pytester.makepyfile(
+        test_k="""
+        from kernels import *
+
+        @pytest.mark.gpuemu_op(
+            "lost", reference=lambda x: 1.0 / ((x + 1e9) - 1e9), schema="x[N] -> [N]", dims={"N": (1, 40)},
+            inputs={"x": {"low": 1.0, "high": 2.0}}, dtypes=["float32"], layouts=["contiguous"],
+            values=["uniform"],
+        )
+        def test_it(fuzz_case):
+            fuzz_case.run(lambda x: np.float32(1.001) / x)
+        """
+    )
+
+    campaign = run(pytester, cases=4)
+    alone = run(pytester, "test_k.py::test_it[seed=5]", "-rs")
+
+    campaign.assert_outcomes(failed=1)
+    campaign.stdout.fnmatch_lines(
+        ["no case was judged, of 4: *undetermined*", "lost: 4 cases, 0 failed, 4 undetermined*"]
+    )
+    alone.assert_outcomes(skipped=1)
+    alone.stdout.fnmatch_lines(["SKIPPED*undetermined: *"])
