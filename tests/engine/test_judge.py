@@ -9,6 +9,7 @@ from pytest_gpuemu.engine.case import case_from_arrays, make_case
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.errors import OutputError, ReferenceFailed
 from pytest_gpuemu.engine.judge import judge
+from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.verdict import FAILED, PASSED, UNDETERMINED
 
@@ -121,6 +122,12 @@ class TestValues:
         assert judge(case, np.int64(0)).failed
         verdict = judge(case, np.int64(9))
         assert "cannot be interpreted: IndexError" in verdict.findings[0].message
+
+    def test_an_index_beside_a_nan_is_judged_and_not_undetermined(self):
+        """Guards: NaN leaves the reference's own index without a bound, and any index passed."""
+        case = case_from_arrays(BUILTIN_OPS["argmax"], {"input": np.array([[1, np.nan, 3]], np.float32)})
+        assert judge(case, np.array([1])).passed
+        assert judge(case, np.array([2])).failed
 
 
 class TestShapeAndDtype:

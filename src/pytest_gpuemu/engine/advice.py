@@ -38,7 +38,7 @@ def hints(made: Attempt) -> Iterator[str]:
             'passes under scale="row"'
         )
     for wider in WIDER_COMPUTE[WIDER_COMPUTE.index(compute) + 1 :] if compute in WIDER_COMPUTE else ():
-        if _passes(made, ErrorBounds(made.bounds.reference, made.case, wider), compute=wider):
+        if _passes(made, replace(made.bounds, compute=wider), compute=wider):
             yield f'passes under compute="{wider}"'
             break
 

@@ -171,6 +171,7 @@ def _make_canonical(made: Attempt) -> None:
             if array.dtype.kind in "iu" and canonical[name].dtype.kind == "f"
         }
         made.outputs = canonical
+        made.bounds = replace(made.bounds, exact=frozenset(made.interpreted))
         return
     made.canonical_error = Finding(
         kind="ToleranceExceeded", message=f"the output cannot be interpreted: {called.summary}"

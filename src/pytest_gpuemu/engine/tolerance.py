@@ -90,12 +90,15 @@ def row_errors(reference: Float64Array, unit: float) -> Float64Array:
 class ErrorBounds:
     """The bounds E of one reference on one case, each computed when first asked for and then kept.
 
-    E is 0 where the result is exact and inf where no bound holds (undetermined).
+    E is 0 where the result is exact and inf where no bound holds (undetermined). exact names outputs
+    that are compared by values read from the inputs, such as the one that argmax's index leads to:
+    these have no error, however close the rivals of an index may be.
     """
 
     reference: Reference
     case: Case
     compute: str
+    exact: frozenset[str] = frozenset()
     _bound: Bound | None = field(default=None, init=False)
     _spread: dict[str, Float64Array] | None = field(default=None, init=False)
 
@@ -112,7 +115,8 @@ class ErrorBounds:
 
     def traced(self, name: str) -> Float64Array:
         """E of an output by its trace."""
-        return np.asarray(self.bound.errors[name], dtype=np.float64)
+        errors = np.asarray(self.bound.errors[name], dtype=np.float64)
+        return np.zeros_like(errors) if name in self.exact else errors
 
     def widened(self, name: str) -> Float64Array:
         """max(E, spread), the spread where E > 0: what the trace called exact stays exact."""
