@@ -3,7 +3,8 @@
 Here: the references and the records, as ordinary ops; inputs are named as in torch's aten, outputs
 `grad_` and the name of what they are the gradient of. Elsewhere: the forward ops.
 Statistics of the forward pass (mean, rstd, log-sum-exp) are no inputs: drawn at random they would
-contradict the input, and kernels differ in which of them they save.
+contradict the input, and kernels differ in which of them they save. Where sums of several terms may be
+grouped in several ways, inputs are finite: infinity less infinity depends on the grouping.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pytest_gpuemu.engine.ops.attention import (
     per_query_head,
 )
 from pytest_gpuemu.engine.ops.losses import IGNORED, TARGET, class_axis
+from pytest_gpuemu.engine.ops.normalization import biased_variance, over_deviation
 from pytest_gpuemu.engine.ops.softmax import softmax
 
 OF_INPUT = "grad_output[rows,cols], input[rows,cols] -> grad_input[rows,cols]"
@@ -157,14 +159,22 @@ def layer_norm_backward(
 
     With d = sqrt(var + eps), n = (x - mean) / d and h = g * weight: (h - mean(h) - n * mean(h * n)) / d,
     and the sums of g * n and of g over all rows. Ba et al., Layer Normalization, arXiv 1607.06450.
+    As torch's CPU kernel has it, n is x/d - mean/d, and the sum of h * n is (sum(h * x) - mean * sum(h)) / d:
+    less exact where the mean is large, and beyond float32's range sooner.
     """
     n = input.shape[-1]
-    centred = input - input.sum(axis=-1, keepdims=True) / n
-    deviation = np.sqrt(np.square(centred).sum(axis=-1, keepdims=True) / n + eps)
-    normed, h = centred / deviation, grad_output * weight
-    inner = h - h.sum(axis=-1, keepdims=True) / n - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
-    rows = _leading(input)
-    return inner / deviation, (grad_output * normed).sum(axis=rows), grad_output.sum(axis=rows)
+    mean = input.sum(axis=-1, keepdims=True) / n
+    variance = biased_variance(input, mean, -1) + eps
+    normed = over_deviation(input, variance) - over_deviation(mean, variance)
+    h, rows = grad_output * weight, _leading(input)
+    total = h.sum(axis=-1, keepdims=True)
+    along = ((h * input).sum(axis=-1, keepdims=True) - mean * total) / n
+    inner = h - total / n - (input - mean) * along / variance
+    return (
+        over_deviation(inner, variance),
+        (grad_output * normed).sum(axis=rows),
+        grad_output.sum(axis=rows),
+    )
 
 
 LAYER_NORM_BACKWARD = define_op(
@@ -172,6 +182,7 @@ LAYER_NORM_BACKWARD = define_op(
     reference=layer_norm_backward,
     schema="grad_output[rows,cols], input[rows,cols], weight[cols]"
     " -> grad_input[rows,cols], grad_weight[cols], grad_bias[cols]",
+    inputs=dict.fromkeys(("grad_output", "input", "weight"), FINITE),
     params={"eps": 1e-5},
     aliases=["layernorm_backward"],
     origin="built-in",
@@ -183,14 +194,14 @@ def rms_norm_backward(
 ) -> tuple[Float64Array, Float64Array]:
     """The gradients of input and weight of rms_norm over the last dim.
 
-    With r = sqrt(mean(x^2) + eps), n = x / r and h = g * weight: (h - n * mean(h * n)) / r, and the sum of
-    g * n over all rows.
+    With r = sqrt(mean(x^2) + eps) and h = g * weight: (h - x * mean(h * x) / r^2) / r, and the sum of
+    g * x / r over all rows.
     """
     n = input.shape[-1]
-    root = np.sqrt(np.square(input).sum(axis=-1, keepdims=True) / n + eps)
-    normed, h = input / root, grad_output * weight
-    inner = h - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
-    return inner / root, (grad_output * normed).sum(axis=_leading(input))
+    square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
+    normed, h = over_deviation(input, square), grad_output * weight
+    inner = h - input * ((h * input).sum(axis=-1, keepdims=True) / n) / square
+    return over_deviation(inner, square), (grad_output * normed).sum(axis=_leading(input))
 
 
 RMS_NORM_BACKWARD = define_op(
@@ -198,6 +209,7 @@ RMS_NORM_BACKWARD = define_op(
     reference=rms_norm_backward,
     schema="grad_output[rows,cols], input[rows,cols], weight[cols]"
     " -> grad_input[rows,cols], grad_weight[cols]",
+    inputs=dict.fromkeys(("grad_output", "input", "weight"), FINITE),
     params={"eps": 1e-6},
     aliases=["rmsnorm_backward"],
     origin="built-in",
@@ -216,8 +228,29 @@ def cross_entropy_backward(
     """(softmax(input) - target's distribution) * grad_output, over the number of targets for a mean.
 
     grad_output is that of the loss: one number, or one a target where reduction is "none". The rows of
-    ignored targets are 0. Raises ValueError for another reduction.
+    ignored targets are 0, whatever is in them. Raises ValueError for another reduction.
     """
+    gradient = cross_entropy_backward_of_all(
+        grad_output,
+        input,
+        target,
+        ignore_index=ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
+    return np.where(np.expand_dims(target != ignore_index, class_axis(input)), gradient, 0.0)
+
+
+def cross_entropy_backward_of_all(
+    grad_output: Float64Array,
+    input: Float64Array,
+    target: Array,
+    *,
+    ignore_index: int = IGNORED,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Float64Array:
+    """cross_entropy_backward with ignored rows multiplied by 0, as torch does it: NaN logits stay NaN."""
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"reduction = {reduction!r} is none of mean, sum, none")
     axis = class_axis(input)
@@ -225,18 +258,17 @@ def cross_entropy_backward(
     valid = np.expand_dims(target != ignore_index, axis)
     places = np.arange(classes).reshape([classes if a == axis else 1 for a in range(input.ndim)])
     wanted = np.where(places == np.expand_dims(target, axis), 1.0 - label_smoothing, 0.0)
-    loss_gradient = np.expand_dims(grad_output, axis) if reduction == "none" else grad_output
-    gradient = (softmax(input, dim=axis) - (wanted + label_smoothing / classes)) * loss_gradient
+    weight = np.expand_dims(grad_output, axis) if reduction == "none" else grad_output
     if reduction == "mean":
-        gradient = gradient / np.count_nonzero(valid)
-    return np.where(valid, gradient, 0.0)
+        weight = weight / np.count_nonzero(valid)
+    return (softmax(input, dim=axis) - (wanted + label_smoothing / classes)) * np.where(valid, weight, 0.0)
 
 
 CROSS_ENTROPY_BACKWARD = define_op(
     "cross_entropy_backward",
-    reference=cross_entropy_backward,
+    reference=[cross_entropy_backward, cross_entropy_backward_of_all],
     schema="grad_output[], input[N,C], target[N] -> grad_input[N,C]",
-    inputs={"target": TARGET},
+    inputs={"grad_output": FINITE, "target": TARGET},
     params={"ignore_index": IGNORED, "reduction": "mean", "label_smoothing": 0.0},
     origin="built-in",
 )

@@ -104,12 +104,13 @@ def histc(input: Float64Array, *, bins: int = 16, min: float = -1.0, max: float 
     """How many elements lie in each of `bins` equal parts of [min, max], as torch.histc.
 
     A part has its lower edge and not its upper; the last has both. Elements outside, and NaN, are
-    left out. torch's default min = max = 0, the range of the data itself, is not offered.
+    left out. torch's default min = max = 0, the range of the data itself, is not offered. The part of
+    an element is computed, not looked up, so one that rounding moves over an edge may count on either side.
     """
-    edges = min + (max - min) / bins * np.arange(bins)
     flat = input.reshape(-1)[:, None]
-    above = np.where(flat >= edges, 1.0, 0.0)
-    inside = np.where(flat <= max, above, 0.0)
+    part = (flat - min) / (max - min) * bins
+    above = np.where(part >= np.arange(bins), 1.0, 0.0)
+    inside = np.where((flat >= min) & (flat <= max), above, 0.0)
     reached = inside.sum(axis=0)
     return reached - np.concatenate([reached[1:], np.zeros(1)])
 

@@ -14,6 +14,27 @@ from pytest_gpuemu.engine.op import Float64Array
 from pytest_gpuemu.engine.ops.reductions import Dim, axes
 
 
+def biased_variance(input: Float64Array, mean: Float64Array, axis: int | tuple[int, ...]) -> Float64Array:
+    """mean((x - mean)^2) along axis, in two passes.
+
+    The second term is 0. It stands for Chan's update M2 + delta^2 n_a n_b / n with an empty part, as
+    kernels in Welford's manner have it, where x^2 beyond float32's range times 0 is NaN: the tracer sees
+    that too, and leaves the row undetermined. Chan et al., The American Statistician 37 (1983), eq. 1.5.
+    """
+    n = input.size // mean.size if mean.size else 0
+    squares = np.square(input - mean).sum(axis=axis, keepdims=True)
+    return (squares + 0.0 * np.square(input).sum(axis=axis, keepdims=True)) / n
+
+
+def over_deviation(centred: Float64Array, variance: Float64Array) -> Float64Array:
+    """centred / sqrt(variance), written as centred * sqrt(variance) / variance.
+
+    Where the variance overflows float32, kernels give 0 or, by Welford's update, NaN, and neither is
+    wrong. In this form the tracer finds infinity over infinity there, and leaves the element undetermined.
+    """
+    return centred * np.sqrt(variance) / variance
+
+
 def layer_norm(
     input: Float64Array,
     weight: Float64Array | None = None,
@@ -27,9 +48,8 @@ def layer_norm(
     """
     axis = tuple(range(-(1 if weight is None else weight.ndim), 0))
     n = prod(input.shape[a] for a in axis)
-    centred = input - input.sum(axis=axis, keepdims=True) / n
-    variance = np.square(centred).sum(axis=axis, keepdims=True) / n
-    result = centred / np.sqrt(variance + eps)
+    mean = input.sum(axis=axis, keepdims=True) / n
+    result = over_deviation(input - mean, biased_variance(input, mean, axis) + eps)
     result = result if weight is None else result * weight
     return result if bias is None else result + bias
 
@@ -77,19 +97,50 @@ def group_norm(
 
     Raises ValueError where num_groups does not divide C.
     """
+    result = layer_norm(_in_groups(input, num_groups), eps=eps).reshape(input.shape)
+    result = result if weight is None else result * _per_channel(weight, input)
+    return result if bias is None else result + _per_channel(bias, input)
+
+
+def group_norm_as_line(
+    input: Float64Array,
+    weight: Float64Array | None = None,
+    bias: Float64Array | None = None,
+    *,
+    num_groups: int = 4,
+    eps: float = 1e-5,
+) -> Float64Array:
+    """group_norm as x * a + b with an a and a b for each channel, which is how torch computes it.
+
+    Less exact than group_norm where the mean is large beside the deviation.
+    """
+    grouped = _in_groups(input, num_groups)
+    n = grouped.shape[-1]
+    mean = grouped.sum(axis=-1, keepdims=True) / n
+    variance = biased_variance(grouped, mean, -1) + eps
+    per_group = input.shape[1] // num_groups
+    a = np.repeat(over_deviation(np.ones(variance.shape), variance), per_group, axis=1)
+    a = a.reshape(*input.shape[:2], *(1 for _ in input.shape[2:]))
+    mean = np.repeat(mean, per_group, axis=1).reshape(a.shape)
+    a = a if weight is None else a * _per_channel(weight, input)
+    b = -mean * a if bias is None else _per_channel(bias, input) - mean * a
+    return input * a + b
+
+
+def _in_groups(input: Float64Array, num_groups: int) -> Float64Array:
     batch, channels, *spatial = input.shape
     if channels % num_groups:
         raise ValueError(f"group_norm: num_groups = {num_groups} does not divide the {channels} channels")
-    grouped = input.reshape(batch, num_groups, channels // num_groups * prod(spatial))
-    result = layer_norm(grouped, eps=eps).reshape(input.shape)
-    per_channel = (channels, *(1 for _ in spatial))
-    result = result if weight is None else result * weight.reshape(per_channel)
-    return result if bias is None else result + bias.reshape(per_channel)
+    return input.reshape(batch, num_groups, channels // num_groups * prod(spatial))
+
+
+def _per_channel(x: Float64Array, input: Float64Array) -> Float64Array:
+    return x.reshape(-1, *(1 for _ in input.shape[2:]))
 
 
 GROUP_NORM = define_op(
     "group_norm",
-    reference=group_norm,
+    reference=[group_norm, group_norm_as_line],
     schema="input[N,4*C,L], weight[4*C], bias[4*C] -> [N,4*C,L]",
     dims={"N": [1, 2, 3], "C": (1, 16), "L": (1, 1100)},
     params={"num_groups": 4, "eps": 1e-5},
