@@ -42,6 +42,8 @@ def test_a_right_output_passes_and_a_wrong_one_fails(client, x):
     assert wrong.max_diff == pytest.approx(1e-3, rel=1e-3)
     assert wrong.error_stats["num_exceeding"] == 20
     assert wrong.repro_info.shape == (4, 5)
+    assert wrong.text.startswith(f"softmax fails for seed {wrong.seed}: 20 of 20 elements")
+    assert f'Client().reproduce("{wrong.seed}")' in wrong.text
 
 
 def test_a_failure_reads_as_text_and_as_a_record(client, x):

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pytest_gpuemu.engine.case import case_from_arrays
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import ConfigError, ReferenceFailed, UnknownOpError
+from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.resolve import resolve_op
 
 SCRIPT = """
@@ -113,6 +115,29 @@ def test_a_tolerance_comes_from_the_nearest_place(config, marker, own, project, 
 
     found = op.tolerance or op.tolerances["float32"]
     assert (found.source, found.atol) == (source, atol)
+
+
+def test_a_wrong_value_of_an_entry_names_the_file(config):
+    given = config("[[ops]]\nname = 'mine'\nreference = 'MODULE:twice'\ndtypes = ['fp16']")
+
+    with pytest.raises(ConfigError) as caught:
+        resolve_op("mine", {}, given)
+
+    assert str(caught.value).startswith(f"{given.path}: [[ops]] 'mine': dtypes: 'fp16' is not a dtype; ")
+
+
+@pytest.mark.parametrize(("dtype", "passes"), [("float32", True), ("float64", False)])
+def test_a_tolerance_by_dtype_holds_for_the_cases_of_that_dtype(config, dtype, passes):
+    given = config(
+        "[[ops]]\nname = 'mine'\nreference = 'MODULE:twice'\nschema = 'x[N] -> y[N]'\n"
+        "[validation.tolerances]\nfloat32 = 0.5\n"
+    )
+    case = case_from_arrays(resolve_op("mine", {}, given), {"x": np.ones(3, dtype)})
+
+    verdict = judge(case, np.full(3, 2.25, dtype))
+
+    assert verdict.passed is passes
+    assert verdict.comparisons[0].tolerance == ("[validation.tolerances]" if passes else "derived")
 
 
 def test_a_function_of_the_files_folder_is_the_reference(config):

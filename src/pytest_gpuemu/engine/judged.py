@@ -14,6 +14,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
 from pytest_gpuemu.engine.protocol.results import repro_info, result_body
+from pytest_gpuemu.engine.report import describe_failure
 from pytest_gpuemu.engine.verdict import UNDETERMINED, ErrorStats, Verdict
 
 CLIENT = "client"
@@ -30,6 +31,11 @@ def judged_body(
     if verdict.status == UNDETERMINED:
         notes.append("undetermined: the error bound of most elements is infinite, so nothing was proven")
     seed, edits = case.plan.seed, case.plan.edits
+    text = ""
+    if verdict.failed:
+        text = "\n".join(
+            describe_failure(case, verdict, commands=[f'Client().reproduce("{case.plan.case_id}")'])
+        )
     body = result_body(
         passed=verdict.passed,
         status=verdict.status,
@@ -43,12 +49,13 @@ def judged_body(
         duration_ms=duration_ms,
         repro_info=None if verdict.passed else repro_info(seed=seed, edits=edits, **fields),
         notes=notes,
+        text=text,
     )
     failure = {
         **fields,
         "findings": findings,
         "stats": stats,
-        "text": "",
+        "text": text,
         "duration_ms": duration_ms,
         "result": body,
     }

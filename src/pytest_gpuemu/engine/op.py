@@ -152,7 +152,7 @@ class Op:
     references: acceptable ones; the best counts. Each is called with float64 arrays (integers and
     bools as they are) and the params. canonical maps outputs to what is compared, for outputs with
     several right answers: argmax's index to the value at that index.
-    tolerance holds for every output; where it is None, tolerances is looked up by the output's dtype.
+    tolerance holds for every output; where it is None, tolerances is looked up by the case's dtype.
     shape_rule, if there, gives an output's shape that dims cannot express:
     (output name, input shapes by name, params) -> shape.
     """

@@ -91,13 +91,15 @@ def _op_of_entry(entry: OpEntry, config: Config) -> Op:
         )
     names = entry.input_names or ("input",)
     schema = keys.pop("schema", None) or schema_of_one_shape(names)
-    op = define_op(entry.name, reference=_missing_reference, schema=schema, origin="[[ops]]", **keys)
+    op = define_op(
+        entry.name, reference=_missing_reference, schema=schema, origin=f"{config.path}: [[ops]]", **keys
+    )
     if entry.input_names and tuple(x.name for x in op.inputs) != entry.input_names:
         raise ConfigError(
             f"{entry.place}: input_names = {list(entry.input_names)!r}, but its schema has the inputs "
             f"{[x.name for x in op.inputs]!r}; leave input_names out where there is a schema"
         )
-    return dataclasses.replace(op, references=(load_reference(entry, config, op),))
+    return dataclasses.replace(op, references=(load_reference(entry, config, op),), origin="[[ops]]")
 
 
 def schema_of_one_shape(input_names: Sequence[str]) -> str:
