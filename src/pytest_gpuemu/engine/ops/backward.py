@@ -159,17 +159,13 @@ def layer_norm_backward(
 
     With d = sqrt(var + eps), n = (x - mean) / d and h = g * weight: (h - mean(h) - n * mean(h * n)) / d,
     and the sums of g * n and of g over all rows. Ba et al., Layer Normalization, arXiv 1607.06450.
-    As torch's CPU kernel has it, n is x/d - mean/d, and the sum of h * n is (sum(h * x) - mean * sum(h)) / d:
-    less exact where the mean is large, and beyond float32's range sooner.
     """
     n = input.shape[-1]
     mean = input.sum(axis=-1, keepdims=True) / n
     variance = biased_variance(input, mean, -1) + eps
-    normed = over_deviation(input, variance) - over_deviation(mean, variance)
+    normed = over_deviation(input - mean, variance)
     h, rows = grad_output * weight, _leading(input)
-    total = h.sum(axis=-1, keepdims=True)
-    along = ((h * input).sum(axis=-1, keepdims=True) - mean * total) / n
-    inner = h - total / n - (input - mean) * along / variance
+    inner = h - h.sum(axis=-1, keepdims=True) / n - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
     return (
         over_deviation(inner, variance),
         (grad_output * normed).sum(axis=rows),
@@ -177,9 +173,29 @@ def layer_norm_backward(
     )
 
 
+def layer_norm_backward_as_line(
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-5
+) -> tuple[Float64Array, Float64Array, Float64Array]:
+    """layer_norm_backward as h * a + x * b + c with an a, b and c for each row, as torch computes it.
+
+    a = 1/d, b = (mean * sum(h) - sum(h * x)) * a^3 / cols and c = -b * mean - sum(h) * a / cols: less exact
+    where the mean is large, and beyond float32's range sooner.
+    """
+    n = input.shape[-1]
+    mean = input.sum(axis=-1, keepdims=True) / n
+    variance = biased_variance(input, mean, -1) + eps
+    a = over_deviation(np.ones(variance.shape), variance)
+    h, rows = grad_output * weight, _leading(input)
+    total, along = h.sum(axis=-1, keepdims=True), (h * input).sum(axis=-1, keepdims=True)
+    b = (total * mean - along) * a * a * a / n
+    c = -b * mean - total * a / n
+    normed = input * a - mean * a
+    return h * a + input * b + c, (grad_output * normed).sum(axis=rows), grad_output.sum(axis=rows)
+
+
 LAYER_NORM_BACKWARD = define_op(
     "layer_norm_backward",
-    reference=layer_norm_backward,
+    reference=[layer_norm_backward, layer_norm_backward_as_line],
     schema="grad_output[rows,cols], input[rows,cols], weight[cols]"
     " -> grad_input[rows,cols], grad_weight[cols], grad_bias[cols]",
     inputs=dict.fromkeys(("grad_output", "input", "weight"), FINITE),
