@@ -8,6 +8,7 @@ import socket
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -240,12 +241,15 @@ def test_a_path_too_long_for_a_socket_is_said(tmp_path):
         start_daemon(tmp_path, tmp_path / ".gpuemu", socket=tmp_path / ("x" * 120))
 
 
-def test_a_wrong_config_keeps_it_from_starting_and_says_why(tmp_path):
+def test_a_wrong_config_keeps_it_from_starting_and_says_why(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
     config = tmp_path / "gpuemu.toml"
     config.write_text("[fuzz]\ncase = 3\n", encoding="utf-8")
 
     with pytest.raises(ClientError, match=r"did not start: .*unknown key 'case'"):
         start_daemon(tmp_path, tmp_path / ".gpuemu", config=config)
+    assert list((tmp_path / "temporary").iterdir()) == []
 
 
 def test_a_store_that_cannot_be_opened_leaves_the_rest_working(tmp_path):

@@ -72,7 +72,12 @@ class Daemon:
         self._stopping = False
         self._restarts = 0
         check_length(self.socket_path)
-        self._process = self._start()
+        try:
+            self._process = self._start()
+        except ClientError:
+            if self._owns_folder:
+                self._remove_folder()
+            raise
         self._watcher = threading.Thread(target=self._watch, name="gpuemu daemon", daemon=True)
         self._watcher.start()
 
