@@ -201,7 +201,9 @@ class _Ladder:
         elif self.rules.dtype == "bool":
             self._settle(np.zeros(self.open.size), np.where(errors > 0, np.inf, 0.0))
         else:
-            undecided = np.where(np.isfinite(self.reference[self.open]), errors, np.inf)
+            # No integer stands for an inf or NaN; a canonical form may well hold one.
+            judged = np.isfinite(self.reference[self.open]) | (self.output.dtype.kind == "f")
+            undecided = np.where(judged, errors, np.inf)
             # A step's own height: it is no estimate that a safety factor could widen.
             steps = np.where(errors > 0, errors + self._to_whole(self.reference[self.open]), 0.0)
             self._settle(np.where(np.isinf(undecided), 0.0, steps), undecided)
