@@ -1,6 +1,7 @@
 """The main job on real kernels: correct ones pass their campaigns, every planted bug is found.
 
-    python examples/demo.py            (make demo installs what the examples need first)
+    python examples/demo.py                       make demo installs what the examples need first
+    python examples/demo.py triton --cases=30     some libraries only, fewer cases
 
 Each kernel's own test runs in pytest as a user would run it, first on the kernel as it stands and then
 on its versions with a planted bug, with -x. Exits with 1 where a correct kernel fails or a bug is missed.
@@ -9,7 +10,9 @@ Here: running them side by side and the table. Elsewhere: the bugs (planted_bugs
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import functools
 import io
 import multiprocessing
 import os
@@ -28,8 +31,8 @@ from planted_bugs import EXAMPLES, PLANTED_BUGS, copy_kernel, plant
 FOLDER = EXAMPLES.parent / "build" / "demo"
 MASTER_SEED = 2024
 CASES = 200
-# Numba's simulator starts a Python thread for each thread of a kernel.
-FEWER_CASES = {"numba/numba_matmul": 60}
+# Numba's simulator starts a Python thread for each thread of a kernel: 0.1 s a case.
+MOST_CASES = {"numba/numba_matmul": 60}
 # Longest first, so that the processes end together.
 KERNELS = (
     "triton/flash_attention",
@@ -108,12 +111,12 @@ def _reason(longrepr: Any) -> str:
     return str(text).removeprefix("Skipped: ")
 
 
-def run_pytest(test: Path, cases: int, *options: str) -> Run:
-    """Run one test file in this process; its terminal output is not shown."""
+def run_pytest(test: Path, folder: Path, cases: int, *options: str) -> Run:
+    """Run one test file in this process; its terminal output is kept, not shown."""
     run = Run()
     arguments = [
-        str(test.relative_to(FOLDER)),
-        f"--rootdir={FOLDER}",
+        str(test.relative_to(folder)),
+        f"--rootdir={folder}",
         f"--gpuemu-fuzz={cases}",
         f"--gpuemu-seed={MASTER_SEED}",
         *("-p", "no:cacheprovider"),
@@ -126,17 +129,17 @@ def run_pytest(test: Path, cases: int, *options: str) -> Run:
     return run
 
 
-def run_kernel(kernel: str) -> KernelResult:
+def run_kernel(kernel: str, *, cases: int, folder: Path) -> KernelResult:
     """Run a kernel's campaign and, where its library is here, those of its planted bugs."""
-    os.chdir(FOLDER)
+    os.chdir(folder)
     # The folders beside this file bear the names of libraries: `import jax` must not find examples/jax.
     sys.path[:] = [entry for entry in sys.path if Path(entry).resolve() != EXAMPLES.resolve()]
-    correct = run_pytest(copy_kernel(kernel, FOLDER), FEWER_CASES.get(kernel, CASES))
+    correct = run_pytest(copy_kernel(kernel, folder), folder, min(cases, MOST_CASES.get(kernel, cases)))
     bugs = {}
     if not correct.skipped:
         for bug in PLANTED_BUGS:
             if bug.kernel == kernel:
-                bugs[bug.name] = run_pytest(plant(bug, FOLDER), CASES, "-x")
+                bugs[bug.name] = run_pytest(plant(bug, folder), folder, CASES, "-x")
     return KernelResult(kernel, correct, bugs)
 
 
@@ -148,7 +151,7 @@ def table(result: KernelResult) -> Iterator[str]:
         return
     verdict = "passed" if run.passed else "FAILED"
     details = f", {run.undetermined} undetermined" if run.undetermined else ""
-    fewer = "  (fewer cases: the simulator is slow)" if result.kernel in FEWER_CASES else ""
+    fewer = "  (fewer cases: the simulator is slow)" if run.cases == MOST_CASES.get(result.kernel) else ""
     yield f"{result.kernel:28} {run.cases:4} cases {run.seconds:6.1f} s  {verdict}{details}{fewer}"
     for name, bug in result.bugs.items():
         if bug.failed:
@@ -158,18 +161,30 @@ def table(result: KernelResult) -> Iterator[str]:
 
 
 def main() -> int:
+    libraries = sorted({kernel.partition("/")[0] for kernel in KERNELS})
+    parser = argparse.ArgumentParser(description="Correct kernels pass, planted bugs are found.")
+    parser.add_argument("library", nargs="*", help=f"only these: {', '.join(libraries)}")
+    parser.add_argument("--cases", type=int, default=CASES, help="cases for each correct kernel")
+    parser.add_argument("--folder", type=Path, default=FOLDER, help="what the tests are copied to; emptied")
+    options = parser.parse_args()
+    if unknown := set(options.library) - set(libraries):
+        parser.error(f"no examples for {', '.join(unknown)}; there are {', '.join(libraries)}")
+    kernels = [kernel for kernel in KERNELS if kernel.partition("/")[0] in (options.library or libraries)]
+    folder = options.folder.resolve()
     started = time.perf_counter()
-    shutil.rmtree(FOLDER, ignore_errors=True)
-    FOLDER.mkdir(parents=True)
-    (FOLDER / "gpuemu.toml").write_text("# Empty: with it, what the demo stores stays in this folder.\n")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "gpuemu.toml").write_text("# Empty: with it, what the demo stores stays in this folder.\n")
     print(
-        f"{CASES} cases a kernel, master seed {MASTER_SEED}; the tests and kernels are copied to {FOLDER}\n"
+        f"{options.cases} cases a kernel, master seed {MASTER_SEED}; kernels and tests in {folder}\n",
+        flush=True,
     )
     # Libraries with threads of their own do not survive a fork.
     context = multiprocessing.get_context("spawn")
+    run = functools.partial(run_kernel, cases=options.cases, folder=folder)
     results = []
     with ProcessPoolExecutor(min(os.cpu_count() or 1, 4), mp_context=context) as pool:
-        for result in pool.map(run_kernel, KERNELS):
+        for result in pool.map(run, kernels):
             results.append(result)
             print("\n".join(table(result)), flush=True)
     ran = [result for result in results if not result.correct.skipped]
@@ -177,7 +192,7 @@ def main() -> int:
     missed = [name for result in ran for name, bug in result.bugs.items() if not bug.failed]
     for result in ran:
         if result.kernel == SHOWN_BUG[0] and result.bugs[SHOWN_BUG[1]].failed:
-            print(f"\nOne failure report in full ({', '.join(SHOWN_BUG)}); to run it again: cd {FOLDER}")
+            print(f"\nOne failure report in full ({', '.join(SHOWN_BUG)}); to run it again: cd {folder}")
             print(result.bugs[SHOWN_BUG[1]].failures[0])
     for result in wrong:
         print(f"\n{result.kernel}, which is correct, failed:")
