@@ -130,10 +130,13 @@ def _values(x: Input, plan: Plan, view: Array) -> Array:
     if plan.layouts[x.name] == "broadcast":
         shape = tuple(1 if step == 0 else size for size, step in zip(shape, view.strides, strict=True))
     distribution = plan.values[x.name] if x.kind == "values" else "uniform"  # other kinds have their own
-    seed = derive_seed(plan.seed, f"values/{x.name}")
+    domain = f"values/{x.name}/{plan.draw}" if plan.draw else f"values/{x.name}"
+    seed = derive_seed(plan.seed, domain)
     drawn = values.fill(x, shape, plan.dtypes[x.name], distribution, plan.dims, seed)
     if x.name in plan.keep:
         kept = np.zeros_like(drawn)
+        if x.kind == "values":  # its domain may exclude 0
+            kept = values.fill(x, shape, plan.dtypes[x.name], "zeros", plan.dims, seed)
         indices = [index for index in plan.keep[x.name] if index < drawn.size]
         kept.reshape(-1)[indices] = drawn.reshape(-1)[indices]
         drawn = kept

@@ -1,16 +1,18 @@
 """Edits: the text after `~` in a case id, which changes a drawn case in a few named places.
 
-Here: the grammar, and reading it for an op. Elsewhere: which edits are worth trying (minimize), the
-plan they are applied to (plan.py), value edits (case.py).
+Here: the grammar, reading it for an op, and writing it. Elsewhere: which edits are worth trying
+(minimize/), the plan they are applied to (plan.py), value edits (case.py).
 
     edits  = edit ("," edit)*            commas inside brackets or quotes belong to the value
     edit   = DIM "=" SIZE                a dim of the schema: rows=1
-           | "dim." DIM "=" SIZE         the same, for a dim that is called dtype, layout or values
+           | "dim." DIM "=" SIZE         the same, for a dim that is called dtype, layout, values or draw
            | "dtype=" DTYPE              the case's floating dtype
-           | "layout=" LAYOUT            of every input;  "layout." INPUT "=" LAYOUT  of one
+           | "layout=" LAYOUT            of every input;  "layout." NAME "=" LAYOUT  of one input or output
            | "values=" VALUES            of every input;  "values." INPUT "=" VALUES  of one;
                                          a distribution, or zeros, or ones
+           | "draw=" K                   the K-th other draw of all values from the same distributions
            | "keep." INPUT "=" I(":"I)*  only these elements (flat C order) keep their value, others are 0
+                                         (or what is nearest to 0 in the input's domain)
            | "param." NAME "=" CHOICE    one of the param's choices, as Python prints it
 """
 
@@ -26,6 +28,7 @@ from pytest_gpuemu.engine.op import LAYOUTS, VALUES, Op
 from pytest_gpuemu.engine.values import EDIT_VALUES
 
 _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "'\""
+_WORDS = ("dtype", "layout", "values", "draw")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +41,7 @@ class Edits:
     values: Mapping[str | None, str] = field(default_factory=dict)
     keep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
+    draw: int = 0
 
 
 def read_edits(op: Op, text: str) -> Edits:
@@ -48,12 +52,17 @@ def read_edits(op: Op, text: str) -> Edits:
     values: dict[str | None, str] = {}
     keep: dict[str, tuple[int, ...]] = {}
     params: dict[str, Any] = {}
+    draw = 0
     for key, value in _split(op, text):
         head, dot, name = key.partition(".")
         inputs = [x.name for x in op.inputs]
         if key == "dtype":
             dtype = _one_of(op, key, value, FLOATS)
-        elif head == "layout" and (not dot or _known(op, key, name, inputs)):
+        elif key == "draw":
+            draw = _size(op, key, value)
+        elif head == "layout" and (
+            not dot or _known(op, key, name, [*inputs, *(y.name for y in op.outputs)])
+        ):
             layouts[name or None] = _one_of(op, key, value, LAYOUTS)
         elif head == "values" and (not dot or _known(op, key, name, inputs)):
             values[name or None] = _one_of(op, key, value, (*VALUES, *EDIT_VALUES))
@@ -63,9 +72,27 @@ def read_edits(op: Op, text: str) -> Edits:
             params[name] = _choice(op, name, value)
         elif head == "dim" and dot and _known(op, key, name, op.dim_names):
             dims[name] = _size(op, key, value)
-        elif _known(op, key, key, (*op.dim_names, "dtype", "layout", "values"), kinds="dim or edit"):
+        elif _known(op, key, key, (*op.dim_names, *_WORDS), kinds="dim or edit"):
             dims[key] = _size(op, key, value)
-    return Edits(dims=dims, dtype=dtype, layouts=layouts, values=values, keep=keep, params=params)
+    return Edits(dims=dims, dtype=dtype, layouts=layouts, values=values, keep=keep, params=params, draw=draw)
+
+
+def write_edits(edits: Edits) -> str:
+    """The text that read_edits reads as these edits; empty where there are none."""
+    named = [
+        *((f"dim.{name}" if name in _WORDS else name, str(size)) for name, size in edits.dims.items()),
+        *((key, value) for key, value in (("dtype", edits.dtype),) if value is not None),
+        *((_of("layout", name), layout) for name, layout in edits.layouts.items()),
+        *((_of("values", name), values) for name, values in edits.values.items()),
+        *((key, str(value)) for key, value in (("draw", edits.draw),) if value),
+        *((f"keep.{name}", ":".join(map(str, indices))) for name, indices in edits.keep.items()),
+        *((f"param.{name}", repr(choice)) for name, choice in edits.params.items()),
+    ]
+    return ",".join(f"{key}={value}" for key, value in named)
+
+
+def _of(word: str, name: str | None) -> str:
+    return word if name is None else f"{word}.{name}"
 
 
 def _split(op: Op, text: str) -> Iterator[tuple[str, str]]:

@@ -36,7 +36,7 @@ class Plan:
 
     dtype is that of every floating input without one of its own; the mappings are by input name
     (output_layouts by output name). keep holds, for inputs that were edited so, the flat indices of
-    the elements that keep their value while all others are 0.
+    the elements that keep their value while all others are 0. draw, if not 0, is another draw of all values.
     """
 
     op_name: str
@@ -52,6 +52,7 @@ class Plan:
     params: Mapping[str, Any] = field(default_factory=dict)
     config: Any = None
     keep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    draw: int = 0
 
     @property
     def case_id(self) -> str:
@@ -227,14 +228,23 @@ def _edited(op: Op, plan: Plan, text: str) -> Plan:
         layouts={x.name: _edited_layout(op, x, shapes[x.name], plan, edits) for x in op.inputs},
         values={x.name: _edited_values(op, x, plan, edits) for x in op.inputs},
         output_layouts={
-            name: layout
-            if (outer := op.output(name).dims) is None or layout_fits(layout, tensor_shape(outer, dims))
-            else "contiguous"
-            for name, layout in plan.output_layouts.items()
+            name: _edited_output_layout(op, name, dims, plan, edits) for name in plan.output_layouts
         },
         params={**plan.params, **edits.params},
         keep=edits.keep,
+        draw=edits.draw,
     )
+
+
+def _edited_output_layout(op: Op, name: str, dims: Mapping[str, int], plan: Plan, edits: Edits) -> str:
+    """An output that is called like an input keeps its layout."""
+    own = None if name in plan.layouts else edits.layouts.get(name)
+    layout, outer = own or plan.output_layouts[name], op.output(name).dims
+    if outer is None or layout_fits(layout, shape := tensor_shape(outer, dims)):
+        return layout
+    if own is not None:
+        raise SeedError(f"op {op.name!r}: edit layout.{name}={layout} does not fit the shape {shape}")
+    return "contiguous"
 
 
 def _edited_layout(op: Op, x: Input, shape: tuple[int, ...], plan: Plan, edits: Edits) -> str:
