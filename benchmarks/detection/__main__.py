@@ -1,80 +1,126 @@
-"""`python -m benchmarks.detection`: run the corpus and print what was found.
+"""`python -m benchmarks.detection`: run the corpus, and print what was found by what.
 
---cases 200      cases a campaign
---masters 3      master seeds for each control (mutants take the first)
---only softmax   kernels whose name contains the word
+The results go to a file as they come, and a run that was cut short goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 import time
 import warnings
-from collections import Counter, defaultdict
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
 
-from benchmarks.detection.campaign import Campaign, run_campaign
-from benchmarks.detection.kernels import CONTROLS, MUTANTS
+from benchmarks.detection import page, rows
+from benchmarks.detection.kernels import CONTROLS, FRESH_MUTANTS, MUTANTS
+from benchmarks.detection.rivals import MODULES, OURS, detector
+from benchmarks.detection.rivals.environments import OWN_ENVIRONMENT, run_in_own_environment
 
-BUDGETS = (8, 30, 200)
+GROUPS = {"control": CONTROLS, "tuned beside": MUTANTS, "written after": FRESH_MUTANTS}
 
 
-def campaign_of(kind: str, cases: int, job: tuple[int, int]) -> Campaign:
+@dataclass(frozen=True)
+class Job:
+    """A campaign to run. index is the kernel's place in its group."""
+
+    detector: str
+    group: str
+    index: int
+    master: int
+    cases: int
+
+    @property
+    def key(self) -> tuple[str, str, str, int, int]:
+        return self.detector, self.group, GROUPS[self.group][self.index].name, self.master, self.cases
+
+
+def run(job: Job) -> rows.Row:
     warnings.filterwarnings("ignore")
-    kernels = CONTROLS if kind == "control" else MUTANTS
-    return run_campaign(kernels[job[0]], job[1], cases)
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
-    parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--masters", type=int, default=3)
-    parser.add_argument("--first-master", type=int, default=1)
-    parser.add_argument("--only", default="")
-    arguments = parser.parse_args()
+    kernel = GROUPS[job.group][job.index]
     start = time.perf_counter()
-    controls = [
-        (i, master)
-        for i, control in enumerate(CONTROLS)
-        for master in range(arguments.first_master, arguments.first_master + arguments.masters)
-        if arguments.only in control.name
-    ]
-    mutants = [(i, arguments.first_master) for i, m in enumerate(MUTANTS) if arguments.only in m.name]
-    with ProcessPoolExecutor() as pool:
-        found = list(pool.map(partial(campaign_of, "mutant", arguments.cases), mutants))
-        clean = list(pool.map(partial(campaign_of, "control", arguments.cases), controls))
-
-    by_class: dict[str, list[Campaign]] = defaultdict(list)
-    for (i, _), campaign in zip(mutants, found, strict=True):
-        by_class[MUTANTS[i].bug].append(campaign)
-        if campaign.found_at is None:
-            print(f"SURVIVES  {MUTANTS[i].name} [{MUTANTS[i].bug}]")
-        elif campaign.found_at > BUDGETS[1]:
-            print(
-                f"late      {MUTANTS[i].name} [{MUTANTS[i].bug}]: case {campaign.found_at}, {campaign.message}"
-            )
-    statuses: Counter[str] = Counter()
-    judged = undetermined = 0
-    for (i, master), campaign in zip(controls, clean, strict=True):
-        statuses.update(campaign.statuses)
-        judged += campaign.judged
-        undetermined += campaign.undetermined
-        if campaign.found_at is not None:
-            print(f"ALARM     {CONTROLS[i].name}, master {master}, seed {campaign.seed}: {campaign.message}")
-    print(f"\n{'bug class':<24} mutants " + "".join(f"{f'<= {n}':>8}" for n in BUDGETS) + "  median")
-    for bug, campaigns in [*sorted(by_class.items()), ("all", found)]:
-        hits = [c.found_at for c in campaigns if c.found_at is not None]
-        within = "".join(f"{sum(h <= n for h in hits):>8}" for n in BUDGETS)
-        print(f"{bug:<24} {len(campaigns):>7} {within}  {statistics.median(hits) if hits else '-':>6}")
-    alarms = sum(campaign.found_at is not None for campaign in clean)
-    cases = sum(campaign.cases for campaign in clean)
-    print(
-        f"\ncontrols: {alarms} of {len(clean)} campaigns failed ({cases} cases, {dict(statuses)}); "
-        f"{undetermined / max(judged, 1):.2%} of the elements undetermined; "
-        f"{time.perf_counter() - start:.0f} s"
+    campaign = detector(job.detector)(kernel, job.master, job.cases)
+    return rows.Row(
+        sources=rows.sources(MODULES[job.detector][0]),
+        detector=job.detector,
+        group=job.group,
+        kernel=kernel.name,
+        bug=getattr(kernel, "bug", ""),
+        master=job.master,
+        budget=job.cases,
+        cases=campaign.cases,
+        found_at=campaign.found_at,
+        seed=campaign.seed,
+        message=campaign.message,
+        seconds=time.perf_counter() - start,
+        statuses=dict(campaign.statuses),
+        dtypes=dict(campaign.dtypes),
+        undetermined=dict(campaign.undetermined),
     )
+
+
+def jobs_of(arguments: argparse.Namespace) -> list[Job]:
+    """Mutants and one master of each control by every detector; further masters by our own."""
+    first = arguments.first_master
+    jobs = []
+    for name in arguments.detectors:
+        for group in ("tuned beside", "written after", "control"):
+            for index, kernel in enumerate(GROUPS[group]):
+                if arguments.only in kernel.name:
+                    jobs.append(Job(name, group, index, first, arguments.cases))
+    if OURS in arguments.detectors:
+        for master in range(first + 1, first + arguments.masters):
+            for index, kernel in enumerate(CONTROLS):
+                if arguments.only in kernel.name:
+                    jobs.append(Job(OURS, "control", index, master, arguments.cases))
+    return jobs
+
+
+def main(given: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.detection", description=__doc__)
+    add = parser.add_argument
+    add("--cases", type=int, default=200, help="cases a campaign")
+    add("--masters", type=int, default=3, help="master seeds for each control; mutants take the first")
+    add("--first-master", type=int, default=1)
+    add("--only", default="", metavar="WORD", help="kernels whose name contains the word")
+    add(
+        "--detectors",
+        type=lambda text: text.split(","),
+        default=[OURS],
+        metavar="NAME,...",
+        help=(f"of {', '.join(MODULES)}; or all"),
+    )
+    add("--jobs", type=int, default=None, help="processes; every core without it")
+    add("--results", type=Path, default=Path("build/detection/results.jsonl"), metavar="FILE")
+    add("--environments", type=Path, default=Path("build/detection/environments"), metavar="FOLDER")
+    add("--report-only", action="store_true", help="run nothing; report on the results that are there")
+    add("--write", type=Path, metavar="PAGE", help="also write the report as a page of the docs")
+    arguments = parser.parse_args(given)
+    if arguments.detectors == ["all"]:
+        arguments.detectors = list(MODULES)
+    arguments.results.parent.mkdir(parents=True, exist_ok=True)
+    elsewhere = [name for name in arguments.detectors if name in OWN_ENVIRONMENT]
+    if not arguments.report_only:
+        for name in elsewhere:
+            run_in_own_environment(name, arguments)
+        here = [name for name in arguments.detectors if name not in elsewhere]
+        run_jobs(argparse.Namespace(**{**vars(arguments), "detectors": here}))
+    found = rows.read(arguments.results, MODULES)
+    for line in page.details(found):
+        print(line)
+    print("\n".join(page.tables(found)))
+    if arguments.write is not None:
+        arguments.write.write_text(page.page(found, GROUPS))
+
+
+def run_jobs(arguments: argparse.Namespace) -> None:
+    """Run what the results file does not have yet; each row is written as it comes."""
+    done = {row.key for row in rows.read(arguments.results, MODULES)}
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        waiting = [pool.submit(run, job) for job in jobs_of(arguments) if job.key not in done]
+        for future in as_completed(waiting):
+            rows.append(arguments.results, [future.result()])
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
 
 from benchmarks.detection.corpus import Control, Mutant
 
@@ -16,40 +16,49 @@ from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.references import call_by_name, optional_params
 
 
-@dataclass(frozen=True)
+@dataclass
 class Campaign:
-    """What a campaign of one kernel came to. found_at counts from 1; None: every case passed."""
+    """What a campaign of one kernel came to. found_at counts from 1; None: every case passed.
 
-    cases: int
-    found_at: int | None
-    seed: int | None
-    message: str
-    statuses: dict[str, int]
-    judged: int
-    undetermined: int
+    dtypes counts the cases by their first input's dtype; undetermined holds, by the first input's value
+    distribution, how many elements there were and how many of them could not be judged.
+    """
+
+    cases: int = 0
+    found_at: int | None = None
+    seed: int | None = None
+    message: str = ""
+    statuses: Counter[str] = field(default_factory=Counter)
+    dtypes: Counter[str] = field(default_factory=Counter)
+    undetermined: dict[str, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
 
 
 def op_of(kernel: Control | Mutant, **narrowing: object) -> Op:
     return narrow_op(BUILTIN_OPS[kernel.op], **{**kernel.narrowing, **narrowing})
 
 
-def run_campaign(kernel: Control | Mutant, master: int, cases: int, **narrowing: object) -> Campaign:
+def run_campaign(kernel: Control | Mutant, master: int, cases: int) -> Campaign:
     """Judge the kernel's output for each seed of the campaign, up to the first failure."""
-    op = op_of(kernel, **narrowing)
-    run = kernel.kernel
-    statuses: Counter[str] = Counter()
-    judged = undetermined = 0
-    for number, seed in enumerate(campaign_seeds(op, master, cases), start=1):
+    op, run, campaign = op_of(kernel), kernel.kernel, Campaign()
+    first = op.inputs[0].name
+    for seed in campaign_seeds(op, master, cases):
+        campaign.cases += 1
         case = make_case(op, seed)
+        campaign.dtypes[case.plan.dtypes[first]] += 1
         try:
             output = call_by_name(run, case.inputs, case.params, optional=optional_params(op))
         except Exception as error:  # noqa: BLE001  (a kernel that raises has failed, whatever it raises)
-            return Campaign(number, number, seed, f"raised {error!r}", dict(statuses), judged, undetermined)
+            campaign.found_at, campaign.seed, campaign.message = campaign.cases, seed, f"raised {error!r}"
+            return campaign
         verdict = judge(case, output)
-        statuses[verdict.status] += 1
-        judged += sum(comparison.stats.count for comparison in verdict.comparisons)
-        undetermined += sum(comparison.stats.num_undetermined for comparison in verdict.comparisons)
+        campaign.statuses[verdict.status] += 1
+        share = campaign.undetermined[case.plan.values.get(first, "integers")]
+        for comparison in verdict.comparisons:
+            share[0] += comparison.stats.count
+            share[1] += comparison.stats.num_undetermined
         if verdict.failed:
-            text = f"{verdict.findings[0].kind}: {verdict.findings[0].message}"
-            return Campaign(number, number, seed, text, dict(statuses), judged, undetermined)
-    return Campaign(cases, None, None, "", dict(statuses), judged, undetermined)
+            found = verdict.findings[0]
+            campaign.found_at, campaign.seed = campaign.cases, seed
+            campaign.message = f"{found.kind}: {found.message}"
+            return campaign
+    return campaign
