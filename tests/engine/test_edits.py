@@ -2,8 +2,9 @@
 
 import pytest
 
+from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.define import define_op
-from pytest_gpuemu.engine.edits import read_edits
+from pytest_gpuemu.engine.edits import read_edits, write_edits
 from pytest_gpuemu.engine.errors import SeedError
 from pytest_gpuemu.engine.plan import plan_case
 
@@ -91,3 +92,43 @@ def test_an_edit_that_leaves_nothing_to_index_is_refused():
 
     assert "op 'take': edits 'V=0,N=2': input 'i' has 2 indices below V = 0" in str(error.value)
     assert plan_case(op, 1, "V=0,N=0").shapes == {"w": (0,), "i": (0,)}
+
+
+def test_edits_are_written_as_they_are_read():
+    text = "rows=3,dim.dtype=4,dtype=float32,layout=strided,layout.out=contiguous,values.a=ones,draw=2,keep.a=0:7"
+    op = define_op(
+        "mine",
+        reference=lambda a, b, *, mode: a,
+        schema="a[rows,cols], b[dtype] -> out[rows,cols]",
+        params={"mode": ["sum", (1, 2)]},
+    )
+
+    for written in (text, f"{text},param.mode='sum'", f"{text},param.mode=(1, 2)"):
+        assert write_edits(read_edits(op, written)) == written
+
+
+def test_another_draw_has_other_values_of_the_same_distribution():
+    case, same, other = (make_case(OP, 7, f"rows=2,cols=8{edit}") for edit in ("", ",draw=0", ",draw=1"))
+
+    assert (case.originals["a"] == same.originals["a"]).all()
+    assert (case.originals["a"] != other.originals["a"]).any()
+    assert other.plan.values == case.plan.values
+
+
+def test_an_output_can_be_made_contiguous():
+    op = define_op(
+        "y", reference=lambda x: x, schema="x[N,M] -> y[N,M]", outputs={"y": {"layouts": ["transposed"]}}
+    )
+
+    assert plan_case(op, 3, "N=3,M=3").output_layouts == {"y": "transposed"}
+    assert plan_case(op, 3, "N=3,M=3,layout.y=contiguous").output_layouts == {"y": "contiguous"}
+
+
+def test_elements_that_are_not_kept_lie_in_the_domain():
+    """Guards: they became 0 where the input's domain begins at 1."""
+    op = define_op("x", reference=lambda x: x, schema="x[N] -> [N]", inputs={"x": {"low": 1, "high": 9}})
+
+    values = make_case(op, 3, "N=6,keep.x=2").originals["x"]
+
+    assert (values >= 1).all()
+    assert list(values == values[0]) == [True, True, False, True, True, True]

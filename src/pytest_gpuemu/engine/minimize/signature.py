@@ -1,0 +1,108 @@
+"""Signatures: in which way a case fails, so that a smaller case can be asked to fail in the same way.
+
+Here: the signature of a verdict and of an exception, and which smaller failure counts as the same kind.
+Elsewhere: what is wrong with an output (verdict.py), telling users of it (report.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.verdict import Comparison, Verdict
+
+# Against the largest reference value: what rounding in a type that is too narrow comes to lies below.
+_GROSS = 2.0**-6
+# Blocks of a kernel begin at multiples of this.
+_BLOCK = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """How a case fails.
+
+    first is the first thing that is wrong and kinds are all, each a finding's kind with its output, or
+    for an exception its type and place. how says for each kind of wrong value that it occurs: "nan", "inf",
+    "lost" (the reference is not finite, the output differs), "slight" or "gross" (finite, and the largest
+    error below or above 1/64 of the largest reference value). in_tail: every exceeding element lies behind
+    some index of an axis and all indices behind it are hit; beyond_block: that index is a multiple of 8.
+    """
+
+    first: str
+    kinds: frozenset[str]
+    how: frozenset[str] = frozenset()
+    in_tail: bool = False
+    beyond_block: bool = False
+    is_everywhere: bool = False
+
+    def is_kept_by(self, smaller: Signature) -> bool:
+        """Whether a smaller case that fails like that still shows this failure, and nothing else.
+
+        It may lose side effects (a broken invariant) but not the first finding, and gain none. A gross error
+        may not become a slight one. A wrong tail may become everything that is left; what was wrong
+        elsewhere may not become a tail behind a block.
+        """
+        if self.first not in smaller.kinds or not smaller.kinds <= self.kinds:
+            return False
+        if self.how and smaller.how:
+            grown = {"gross"} if "slight" in self.how else set()
+            if not smaller.how <= self.how | grown or smaller.how.isdisjoint(self.how | grown):
+                return False
+        if self.in_tail:
+            return smaller.in_tail or smaller.is_everywhere
+        return not smaller.beyond_block
+
+
+def signature_of(verdict: Verdict) -> Signature:
+    """The signature of a failed verdict."""
+    kinds = [f"{finding.kind} {finding.output or ''}".strip() for finding in verdict.findings]
+    wrong = [comparison for comparison in verdict.comparisons if comparison.stats.num_exceeding]
+    masks = [comparison.exceeding for comparison in wrong if comparison.exceeding is not None]
+    starts = [_tail_start(mask) for mask in masks]
+    in_tail = bool(starts) and all(start is not None for start in starts)
+    return Signature(
+        first=next((kind for kind in kinds if not kind.startswith("InvariantViolation")), kinds[0]),
+        kinds=frozenset(kinds),
+        how=frozenset(how for comparison in wrong for how in _how(comparison)),
+        in_tail=in_tail,
+        beyond_block=in_tail and all(start is not None and start % _BLOCK == 0 for start in starts),
+        is_everywhere=bool(masks) and all(bool(mask.all()) for mask in masks),
+    )
+
+
+def signature_of_error(kind: str) -> Signature:
+    """The signature of an exception; kind is equal for exceptions of one type raised at one place."""
+    return Signature(first=kind, kinds=frozenset({kind}))
+
+
+def _how(comparison: Comparison) -> Iterator[str]:
+    mask = comparison.exceeding
+    if mask is None or comparison.output is None or comparison.reference is None:
+        return
+    output = np.asarray(comparison.output[mask], dtype=np.float64)
+    reference = comparison.reference[mask]
+    expected = np.isfinite(reference)
+    if np.any(expected & np.isnan(output)):
+        yield "nan"
+    if np.any(expected & np.isinf(output)):
+        yield "inf"
+    if not expected.all():
+        yield "lost"
+    both = expected & np.isfinite(output)
+    if both.any():
+        finite = np.abs(comparison.reference[np.isfinite(comparison.reference)])
+        with np.errstate(over="ignore"):
+            largest = float(np.max(np.abs(output[both] - reference[both])))
+        yield "gross" if largest >= _GROSS * float(finite.max()) else "slight"
+
+
+def _tail_start(mask: Array) -> int | None:
+    """The index of some axis at which the wrong tail begins; None where the elements are no tail."""
+    for axis, size in enumerate(mask.shape):
+        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        if hit.size and hit[0] >= 2 and hit.size == size - hit[0]:
+            return int(hit[0])
+    return None
