@@ -120,6 +120,8 @@ def run_pytest(test: Path, folder: Path, cases: int, *options: str) -> Run:
         f"--gpuemu-fuzz={cases}",
         f"--gpuemu-seed={MASTER_SEED}",
         *("-p", "no:cacheprovider"),
+        # It collects garbage several times a run, 0.3 s each where torch is loaded.
+        *("-p", "no:unraisableexception"),
         *options,
     ]
     terminal = io.StringIO()

@@ -54,8 +54,8 @@ def flash_attention_kernel(
     v_ptr += batch * v_batch_stride + key_head * v_head_stride
     out_ptr += batch * out_batch_stride + head * out_head_stride
 
-    queries = tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)
-    dims = tl.arange(0, BLOCK_D)
+    queries = (tl.program_id(0) * BLOCK_M + tl.arange(0, BLOCK_M)).to(tl.int64)
+    dims = tl.arange(0, BLOCK_D).to(tl.int64)
     q = tl.load(
         q_ptr + queries[:, None] * q_row_stride + dims[None, :] * q_col_stride,
         mask=(queries[:, None] < n_queries) & (dims[None, :] < HEAD_DIM),
@@ -66,7 +66,7 @@ def flash_attention_kernel(
     row_sum = tl.zeros([BLOCK_M], dtype=tl.float32)
     acc = tl.zeros([BLOCK_M, BLOCK_D], dtype=tl.float32)
     for start in range(0, n_keys, BLOCK_N):
-        keys = start + tl.arange(0, BLOCK_N)
+        keys = (start + tl.arange(0, BLOCK_N)).to(tl.int64)
         k = tl.load(
             k_ptr + keys[None, :] * k_row_stride + dims[:, None] * k_col_stride,
             mask=(keys[None, :] < n_keys) & (dims[:, None] < HEAD_DIM),

@@ -29,7 +29,7 @@ def layer_norm_kernel(
 
     total = tl.zeros([BLOCK], dtype=tl.float32)
     for start in range(0, n_cols, BLOCK):
-        cols = start + tl.arange(0, BLOCK)
+        cols = (start + tl.arange(0, BLOCK)).to(tl.int64)
         x = tl.load(x_ptr + cols * x_col_stride, mask=cols < n_cols, other=0.0).to(tl.float32)
         total += x
     mean = tl.sum(total, axis=0) / n_cols
@@ -37,7 +37,7 @@ def layer_norm_kernel(
     # The variance takes a pass of its own: E[x^2] - E[x]^2 cancels where the mean is large.
     squares = tl.zeros([BLOCK], dtype=tl.float32)
     for start in range(0, n_cols, BLOCK):
-        cols = start + tl.arange(0, BLOCK)
+        cols = (start + tl.arange(0, BLOCK)).to(tl.int64)
         x = tl.load(x_ptr + cols * x_col_stride, mask=cols < n_cols, other=0.0).to(tl.float32)
         centered = tl.where(cols < n_cols, x - mean, 0.0)
         squares += centered * centered
@@ -45,7 +45,7 @@ def layer_norm_kernel(
     inverse_std = 1.0 / tl.sqrt(variance + eps)
 
     for start in range(0, n_cols, BLOCK):
-        cols = start + tl.arange(0, BLOCK)
+        cols = (start + tl.arange(0, BLOCK)).to(tl.int64)
         mask = cols < n_cols
         x = tl.load(x_ptr + cols * x_col_stride, mask=mask, other=0.0).to(tl.float32)
         weight = tl.load(weight_ptr + cols * weight_stride, mask=mask, other=0.0).to(tl.float32)

@@ -29,7 +29,7 @@ def matmul_kernel(
     cols = (tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)).to(tl.int64)
     acc = tl.zeros([BLOCK_M, BLOCK_N], dtype=tl.float32)
     for start in range(0, K, BLOCK_K):
-        inner = start + tl.arange(0, BLOCK_K)
+        inner = (start + tl.arange(0, BLOCK_K)).to(tl.int64)
         a = tl.load(
             a_ptr + rows[:, None] * a_row_stride + inner[None, :] * a_col_stride,
             mask=(rows[:, None] < M) & (inner[None, :] < K),

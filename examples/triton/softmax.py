@@ -12,7 +12,7 @@ def softmax_kernel(
     x_ptr, out_ptr, n_cols, x_row_stride, x_col_stride, out_row_stride, out_col_stride, BLOCK: tl.constexpr
 ):
     row = tl.program_id(0).to(tl.int64)
-    cols = tl.arange(0, BLOCK)
+    cols = tl.arange(0, BLOCK).to(tl.int64)
     mask = cols < n_cols
     x = tl.load(x_ptr + row * x_row_stride + cols * x_col_stride, mask=mask, other=-float("inf"))
     x = x.to(tl.float32)
