@@ -7,18 +7,30 @@ Elsewhere: what a single seed draws (plan.py), how the counts are shown (the cam
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pytest_gpuemu.engine.op import Op
-from pytest_gpuemu.engine.plan import Plan, plan_case, possible_layouts, possible_values
+from pytest_gpuemu.engine.plan import (
+    HUGE_ONCE_IN,
+    Plan,
+    draws_huge,
+    is_huge_rare,
+    ordinary_layouts,
+    plan_case,
+    possible_values,
+)
 from pytest_gpuemu.engine.rng import SEED_BITS_DRAWN, derive_seed
-from pytest_gpuemu.engine.sizes import SIZE_CLASSES, candidates, size_class
+from pytest_gpuemu.engine.sizes import LARGE, SIZE_CLASSES, candidates, size_class
 
 # Attempts for one case: many while single levels are missing, fewer as new pairs grow rare.
 _MOST_ATTEMPTS = 14
 _LEVEL_WEIGHT = 1000
+# The first case with a huge layout: behind the pairs of the ordinary ones, within a default campaign.
+_FIRST_HUGE = 20
+_HUGE_ATTEMPTS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +49,10 @@ def factors(op: Op) -> tuple[Factor, ...]:
     found = [Factor(f"size of {name}", _size_levels(op, name)) for name in op.dim_names]
     if sum(len(factor.levels) > 1 for factor in found) > 1:
         found.append(Factor("equal sizes", ("no", "yes")))
+    if sum("large" in factor.levels for factor in found) > 1:
+        found.append(Factor("several sizes large", ("no", "yes")))
     found.append(Factor("dtype", op.dtypes))
-    found += [Factor(f"layout of {x.name}", possible_layouts(op, x)) for x in op.inputs]
+    found += [Factor(f"layout of {x.name}", ordinary_layouts(op, x)) for x in op.inputs]
     found += [Factor(f"values of {x.name}", possible_values(op, x)) for x in op.inputs]
     found += [
         Factor(f"param {param.name}", tuple(dict.fromkeys(map(repr, param.choices)))) for param in op.params
@@ -52,6 +66,7 @@ def levels_of(plan: Plan) -> dict[str, str]:
     return {
         **{f"size of {name}": size_class(size) for name, size in plan.dims.items()},
         "equal sizes": "yes" if len(set(sizes)) < len(sizes) else "no",
+        "several sizes large": "yes" if sum(size >= LARGE for size in sizes) > 1 else "no",
         "dtype": plan.dtype,
         **{f"layout of {name}": layout for name, layout in plan.layouts.items()},
         **{f"values of {name}": values for name, values in plan.values.items()},
@@ -77,6 +92,10 @@ class Coverage:
             for level in factor.levels:
                 self._bits[factor.name, level] = len(self._bits)
         self._met = [0] * len(self._bits)
+        self._partners = [
+            sum(1 << other for (b, _), other in self._bits.items() if _are_paired(a, b))
+            for a, _ in self._bits
+        ]
 
     def add(self, plan: Plan) -> int:
         """Count the case of this plan; returns the number of pairs that it was the first to meet."""
@@ -95,20 +114,18 @@ class Coverage:
         """How many levels, and how many pairs of levels, this plan would be the first to meet."""
         levels = self._indices(plan)
         mask = sum(1 << index for index in levels)
-        new = [(mask & ~self._met[index]).bit_count() for index in levels]
-        new_levels = sum(not self._met[index] for index in levels)
-        return new_levels, (sum(new) - new_levels) // 2
+        new = [(mask & self._partners[index] & ~self._met[index]).bit_count() for index in levels]
+        return sum(not self._met[index] for index in levels), sum(new) // 2
 
     @property
     def pairs_met(self) -> int:
-        met_levels = sum(mask > 0 for mask in self._met)
-        return (sum(mask.bit_count() for mask in self._met) - met_levels) // 2
+        met = zip(self._met, self._partners, strict=True)
+        return sum((mask & partners).bit_count() for mask, partners in met) // 2
 
     @property
     def pairs_possible(self) -> int:
         """The pairs of levels of two factors, those that exclude each other counted too."""
-        sizes = [len(factor.levels) for factor in self.factors]
-        return (sum(sizes) ** 2 - sum(size * size for size in sizes)) // 2
+        return sum(partners.bit_count() for partners in self._partners) // 2
 
     @property
     def unmet(self) -> dict[str, tuple[str, ...]]:
@@ -127,7 +144,7 @@ class Coverage:
             for other_index, other in enumerate(names[index + 1 :], index + 1):
                 if len(found) == limit:
                     return found
-                if one[0] != other[0] and not self._met[index] >> other_index & 1:
+                if self._partners[index] & ~self._met[index] & 1 << other_index:
                     found.append((": ".join(one), ": ".join(other)))
         return found
 
@@ -140,23 +157,43 @@ def campaign_seeds(op: Op, master: int, count: int) -> Iterator[int]:
     """The seeds of a campaign's cases, each below 2**48: a function of the op's record and master alone.
 
     Case i takes the one of some seeds derived from (master, op name, i, attempt) whose plan meets the
-    most levels, and then pairs of levels, that no case before it met. A smaller count gives a prefix.
+    most levels, and then pairs of levels, that no case before it met. One case in HUGE_ONCE_IN has an
+    input of the huge layout, where the op allows it. A smaller count gives a prefix.
     """
     coverage = Coverage(op)
     attempts = _MOST_ATTEMPTS
+    has_huge = any(is_huge_rare(op, x) for x in op.inputs)
     for position in range(count):
+        wants_huge = has_huge and position % HUGE_ONCE_IN == _FIRST_HUGE - 1
         best: tuple[int, int, Plan] | None = None
-        for attempt in range(attempts):
-            seed = derive_seed(master, f"{op.name}/{position}/{attempt}") >> (64 - SEED_BITS_DRAWN)
+        drawn = (
+            derive_seed(master, f"{op.name}/{position}/{attempt}") >> (64 - SEED_BITS_DRAWN)
+            for attempt in itertools.count()
+        )
+        fitting = (seed for seed in drawn if not has_huge or draws_huge(seed) == wants_huge)
+        for seed in itertools.islice(fitting, _HUGE_ATTEMPTS if wants_huge else attempts):
             plan = plan_case(op, seed)
             new_levels, new_pairs = coverage.new_pairs(plan)
             gain = new_levels * _LEVEL_WEIGHT + new_pairs
+            if wants_huge and "huge" in plan.layouts.values():
+                gain += _LEVEL_WEIGHT**2
             if best is None or gain > best[0]:
                 best = (gain, new_pairs, plan)
         assert best is not None
         coverage.add(best[2])
-        attempts = max(1, min(_MOST_ATTEMPTS, 2 * best[1]))
+        if not wants_huge:
+            attempts = max(1, min(_MOST_ATTEMPTS, 2 * best[1]))
         yield best[2].seed
+
+
+def _are_paired(one: str, other: str) -> bool:
+    """Whether pairs of levels of these two factors are to be met.
+
+    The distributions of two inputs are not: a rare value in one of them is seen best where the others are
+    ordinary, and seeking the pair would give most cases the same distribution in all inputs.
+    """
+    both_values = one.startswith("values of ") and other.startswith("values of ")
+    return one != other and not both_values
 
 
 def _size_levels(op: Op, name: str) -> tuple[str, ...]:

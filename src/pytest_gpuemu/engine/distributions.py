@@ -15,7 +15,9 @@ from pytest_gpuemu.engine.dtypes import FloatProperties
 from pytest_gpuemu.engine.op import Float64Array
 from pytest_gpuemu.engine.rng import SeededRng, UInt64Array
 
-_ROW_KINDS = ("-inf", "nan", "+inf", "one finite", "zero")
+_ROW_KINDS = ("-inf", "nan", "+inf", "one finite", "zero", "-inf before", "-inf after")
+_INF, _NAN = np.inf, np.nan
+_SPECIALS = ((_NAN,), (_NAN, _INF), (_NAN, -_INF), (_INF,), (-_INF,), (_INF, -_INF), (_INF, -_INF, _NAN))
 _POPCOUNT_MASKS = (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F)
 
 
@@ -112,7 +114,8 @@ def near_equal(draws: Draws) -> Float64Array:
     base = min(draws.rng.choice((1.0, 16.0, 256.0, 1024.0, 4096.0, 65536.0)), draws.limit / 4)
     mean = base * (1.0 + draws.uniform_rows()) * np.where(draws.uniform_rows() < 0.5, -1.0, 1.0)
     gap = 2.0 * base * draws.form.unit_roundoff
-    spread = min(draws.rng.choice((4 * gap, 64 * gap, base * 2.0**-10, 1.0)), base / 2)
+    # The mean over the deviation, which is what cancellation multiplies a rounding by; one ulp at least.
+    spread = max(base / draws.rng.choice((16.0, 128.0, 512.0, 2048.0, 8192.0)), gap)
     constant = draws.uniform_rows() < 0.125
     return mean + np.where(constant, 0.0, spread) * (2.0 * draws.uniform() - 1.0)
 
@@ -175,19 +178,19 @@ def nonfinite(draws: Draws) -> Float64Array:
     values = uniform(draws).reshape(-1)
     if values.size == 0:
         return values.reshape(draws.rows, draws.cols)
-    specials = draws.rng.choice(
-        ((np.inf,), (-np.inf,), (np.nan,), (np.inf, -np.inf), (np.inf, -np.inf, np.nan))
-    )
+    specials = draws.rng.choice(_SPECIALS)
     if not draws.form.has_inf:
         specials = (np.nan,)
-    count = draws.rng.gen_range(1, 2 + min(values.size // 16, 7))
+    count = len(specials) + draws.rng.gen_range(0, 1 + min(values.size // 16, 7))
     for place in range(count):
         values[draws.rng.gen_range(0, values.size)] = specials[place % len(specials)]
     return values.reshape(draws.rows, draws.cols)
 
 
 def nonfinite_rows(draws: Draws) -> Float64Array:
-    """Whole rows of -inf (a masked row), NaN, +inf or zero, or -inf but for one place; others ordinary."""
+    """Whole rows of -inf (a masked row), NaN, +inf or zero; rows of -inf but for one place; and rows that
+    are -inf up to a place or from one on (a causal mask, a masked block). The others are ordinary.
+    """
     values = normal(draws)
     if values.size == 0:
         return values
@@ -200,10 +203,13 @@ def nonfinite_rows(draws: Draws) -> Float64Array:
     places = draws.rng.gen_u64s(draws.rows) % np.uint64(draws.cols)
     for row in np.flatnonzero(special):
         kind = _ROW_KINDS[usual if one_kind else int(kinds[row])]
-        kept = values[row, int(places[row])]
-        values[row] = {"nan": np.nan, "zero": 0.0, "+inf": np.inf}.get(kind, -np.inf)
+        place = int(places[row])
+        masked = {"-inf before": slice(None, place + 1), "-inf after": slice(place, None)}
+        kept = values[row, place]
+        fill = {"nan": np.nan, "zero": 0.0, "+inf": np.inf}.get(kind, -np.inf)
+        values[row, masked.get(kind, slice(None))] = fill
         if kind == "one finite":
-            values[row, int(places[row])] = kept
+            values[row, place] = kept
     return values
 
 
