@@ -41,7 +41,7 @@ def judge(
     """
     case = _with_tolerance_of_its_dtype(case)
     op = case.op
-    given = _given_outputs(case, output, inputs)
+    given = outputs_of(case, output, inputs)
     taken = {name: arrays.to_numpy(array) for name, array in given.items()}
     best = _best_attempt(case, taken)
     findings = list(best.misfits)
@@ -88,7 +88,8 @@ def _with_tolerance_of_its_dtype(case: Case) -> Case:
     return replace(case, op=replace(op, tolerance=op.tolerances[case.plan.dtype]))
 
 
-def _given_outputs(case: Case, output: Any, inputs: Mapping[str, Any] | None) -> dict[str, Any]:
+def outputs_of(case: Case, output: Any, inputs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """What a kernel made of a case, by output name, as the arrays that it gave (see judge)."""
     if output is not None:
         return outputs_by_name(case.op, output)
     given = {}

@@ -7,7 +7,7 @@ Elsewhere: how they come about (compare.py, tolerance.py, judge.py), how they re
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pytest_gpuemu.engine.op import Array, Float64Array
@@ -124,6 +124,14 @@ class Verdict:
     @property
     def failed(self) -> bool:
         return self.status == FAILED
+
+    def without_arrays(self) -> Verdict:
+        """The same verdict with the statistics alone: nothing is left that a kernel could find and copy."""
+        bare = tuple(
+            replace(x, output=None, reference=None, interpreted=None, exceeding=None, allowed=None)
+            for x in self.comparisons
+        )
+        return replace(self, comparisons=bare)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,8 +19,11 @@ from pytest_gpuemu.engine.plan import possible_layouts, possible_values
 from pytest_gpuemu.pytest_items import running
 from pytest_gpuemu.pytest_items.ids import Fuzz, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome, RunningCases
+from pytest_gpuemu.pytest_items.second_run import SecondRun, judged_at_the_end
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
+# A second run costs one call of the test function, at every other time two: so they are few.
+_RUN_AGAIN_EVERY = 12
 _SHOWN_REASONS = 3
 _SHOWN_SEEDS = 20
 
@@ -45,6 +48,7 @@ class Campaign:
         self.out_of_time = 0
         self.seconds = 0.0
         self.first_s = 0.0
+        self.first_passed: str | None = None
 
     @property
     def cases(self) -> int:
@@ -65,12 +69,19 @@ class Campaign:
         enough = self._failures_allowed()
         started = time.perf_counter()
         self.is_inside = True
+
+        def again() -> None:
+            before()
+            call()
+
         try:
             for case_id in self._seeds(cases, started):
                 before()
-                outcome = self._run_one(cases, case_id, call)
+                outcome = self._run_one(cases, case_id, call, again)
                 if outcome.status == FAILED and len(self.failures) >= enough:
                     break
+            else:
+                self._run_first_again(cases, again)
         except GpuemuError as error:
             # Seeds or a case that the op cannot have: the test function was not called.
             raise pytest.fail.Exception(str(error), pytrace=False) from None
@@ -94,21 +105,50 @@ class Campaign:
             if str(seed) not in left_out:
                 yield str(seed)
 
-    def _run_one(self, cases: RunningCases, case_id: str, call: Callable[[], object]) -> Outcome:
+    def _run_one(
+        self, cases: RunningCases, case_id: str, call: Callable[[], object], again: Callable[[], object]
+    ) -> Outcome:
+        """Run one case; the first and every so-many-th of those judged get second runs, too."""
         cases.begin(case_id)
         error: BaseException | None = None
+        with_changes = self.judged % (2 * _RUN_AGAIN_EVERY) == 0
+        second = SecondRun(cases, with_changes=with_changes) if self.judged % _RUN_AGAIN_EVERY == 0 else None
         try:
             call()
+            if second is not None:
+                second.run(again)
         except BaseException as raised:
             if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
                 raise
             error = raised
         outcome = cases.ended(error)
         self._count(outcome)
+        if outcome.status == running.PASSED and self.first_passed is None:
+            self.first_passed = case_id
         if error is not None and outcome.status == FAILED and self.item.get_closest_marker("xfail"):
             raise error
         cases.release()
         return outcome
+
+    def _run_first_again(self, cases: RunningCases, again: Callable[[], object]) -> None:
+        """The first case that passed, after all the others: what the kernel kept of them must not matter."""
+        if self.first_passed is None or self.judged < _RUN_AGAIN_EVERY or not cases.op.checks_for("cached"):
+            return
+        cases.begin(self.first_passed)
+        cases.bound.judging = judged_at_the_end
+        try:
+            again()
+        except BaseException as raised:
+            if isinstance(raised, (KeyboardInterrupt, pytest.exit.Exception)):
+                raise
+            outcome = cases.ended(raised)
+            if outcome.status == FAILED:
+                self.counts[running.PASSED] -= 1
+                self.counts[FAILED] += 1
+                self.failures.append(outcome)
+        else:
+            cases.ended(None)
+        cases.release()
 
     def _count(self, outcome: Outcome) -> None:
         if not self.counts:

@@ -26,12 +26,17 @@ _IN_SETUP = (
 
 
 class BoundCase:
-    """A case and the verdicts on it. Its arrays are built when first read; commands() is what re-runs it."""
+    """A case and the verdicts on it. Its arrays are built when first read; commands() is what re-runs it.
 
-    def __init__(self, op: Op, plan: Plan, commands: Callable[[], Sequence[str]]) -> None:
+    Its output buffers hold that poison; judging is what an output is judged by, which differs in second runs.
+    """
+
+    def __init__(self, op: Op, plan: Plan, commands: Callable[[], Sequence[str]], *, poison: int = 0) -> None:
         self.op = op
         self.plan = plan
         self.commands = commands
+        self.poison = poison
+        self.judging: Callable[..., Verdict] = judge.judge
         self.verdicts: list[Verdict] = []
         self._case: Case | None = None
 
@@ -44,6 +49,11 @@ class BoundCase:
     @property
     def is_built(self) -> bool:
         return self._case is not None
+
+    def forget_arrays(self) -> None:
+        """Let go of the arrays, also of the references that verdicts hold; what was found stays."""
+        self._case = None
+        self.verdicts = [verdict.without_arrays() for verdict in self.verdicts]
 
     @property
     def undetermined_reason(self) -> str:
@@ -80,8 +90,13 @@ class _HandedOver:
     @property
     def outputs(self) -> dict[str, Any]:
         if self._outputs is None:
-            self._outputs = self._given(make_outputs(self.bound.case))
+            self._outputs = self._given(make_outputs(self.bound.case, self.bound.poison))
         return self._outputs
+
+    def refresh(self) -> None:
+        """Hand over again what changed in the case's buffers; arrays that share their memory are kept."""
+        if self.library != "numpy" and (self.library != "torch" or self.device is not None):
+            self._inputs = self._outputs = None
 
     def _given(self, host: Mapping[str, Array]) -> dict[str, Any]:
         if self.library == "numpy":
@@ -96,7 +111,7 @@ class _HandedOver:
                 _copy_back(arrays.to_numpy(given), self.bound.case.output_buffers[name].view)
         inputs = self.inputs if foreign else None
         first = next(iter(inputs.values())) if inputs else None
-        return judge.judge(
+        return self.bound.judging(
             self.bound.case,
             output,
             inputs=inputs,
@@ -243,6 +258,12 @@ class FuzzCase:
 def bind(case: FuzzCase, bound: BoundCase) -> None:
     """Let the object that the test got show this case."""
     case._at = _HandedOver(bound, bound.op.library, None)
+
+
+def hand_over(case: FuzzCase) -> None:
+    """Make the inputs now rather than when they are first read, and again where the case has changed."""
+    case._here.refresh()
+    _ = case.inputs
 
 
 def release(case: FuzzCase) -> None:

@@ -23,6 +23,7 @@ from pytest_gpuemu.pytest_items import fixture, generators, grouping, running
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
 from pytest_gpuemu.pytest_items.ids import MARKER, Fuzz, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome
+from pytest_gpuemu.pytest_items.second_run import SecondRun
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
 # What the failure looked like in the campaign, in an item made for it.
@@ -116,12 +117,21 @@ class Runner:
         if not isinstance(param, Seed):
             return (yield)
         cases = pyfuncitem.stash[CASES]
+        if cases.is_again:
+            return (yield)
         if param.case_id in self.session.crashed_now(cases.test_id):
             pytest.fail(f"seed={param.case_id} ended the process and is not run again", pytrace=False)
         cases.begin(param.case_id)
+        second = SecondRun(cases)
         result = None
+
+        def again() -> None:
+            _restart_timeout(pyfuncitem)
+            pyfuncitem.ihook.pytest_pyfunc_call(pyfuncitem=pyfuncitem)
+
         try:
             result = yield
+            second.run(again)
         except BaseException as error:
             outcome = pyfuncitem.stash[_OUTCOME] = cases.ended(error)
             if outcome.status == FAILED or isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
@@ -184,8 +194,8 @@ class Runner:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
-        """pytest-timeout is about to time the whole campaign: keep its settings, to time each case."""
-        if isinstance(param_of(item), Fuzz):
+        """pytest-timeout is about to time the whole item: keep its settings, to time each case and run."""
+        if param_of(item) is not None:
             item.stash[_TIMEOUT] = settings
 
     @pytest.hookimpl(tryfirst=True)

@@ -11,16 +11,19 @@ import shlex
 import sys
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
+from pytest_gpuemu.engine import user_code
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, plan_case
+from pytest_gpuemu.engine.user_code import Called
 from pytest_gpuemu.engine.verdict import Failure, Finding
 from pytest_gpuemu.pytest_items import generators, grouping
-from pytest_gpuemu.pytest_items.fuzz_case import BoundCase, FuzzCase, bind, release
+from pytest_gpuemu.pytest_items.fuzz_case import BoundCase, FuzzCase, bind, hand_over, release
 from pytest_gpuemu.pytest_items.ids import from_invocation_dir, seed_nodeid, test_id_of
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
@@ -50,14 +53,42 @@ class RunningCases:
         self.op = op
         self.test_id = test_id_of(item)
         self._case = case
+        self.is_again = False
         self._bound: BoundCase | None = None
         self._started = 0.0
 
     def bind(self, case_id: str) -> None:
         """Let fuzz_case show this case. Raises SeedError or SchemaError where the op cannot have it."""
         plan = plan_case(self.op, *parse_case_id(case_id))
-        self._bound = BoundCase(self.op, plan, lambda: self.commands(case_id))
-        bind(self._case, self._bound)
+        self.show(BoundCase(self.op, plan, lambda: self.commands(case_id)))
+
+    @property
+    def bound(self) -> BoundCase:
+        """The case at hand, between begin() and release()."""
+        assert self._bound is not None
+        return self._bound
+
+    def show(self, bound: BoundCase) -> None:
+        """Let fuzz_case show this case."""
+        self._bound = bound
+        bind(self._case, bound)
+
+    def call_again(self, call: Callable[[], object], prepare: Callable[[], object]) -> Called:
+        """Call the test function once more for the case at hand.
+
+        Its arrays are made first, then comes prepare(), and what that gives is kept until the end.
+        """
+        started, self.is_again = time.perf_counter(), True
+        try:
+            hand_over(self._case)
+            generators.seed_all(self.bound.plan.seed)
+            prepared = prepare()
+            called = user_code.call(call)
+            del prepared
+            return called
+        finally:
+            self.is_again = False
+            self._started += time.perf_counter() - started  # a case's duration is that of its first run
 
     def commands(self, case_id: str) -> list[str]:
         """What to type to run this case again: the item's own node id, and the seed anywhere."""
@@ -140,7 +171,7 @@ def _meaning(error: BaseException | None, bound: BoundCase) -> tuple[str, str]:
     if isinstance(error, KernelMismatch):
         return FAILED, str(error)
     if error is not None:
-        return FAILED, _traceback_text(error)
+        return FAILED, traceback_text(error)
     if not bound.verdicts:
         return UNCHECKED, ""
     if bound.status == UNDETERMINED:
@@ -156,7 +187,7 @@ def is_skip(error: BaseException | None) -> bool:
     return isinstance(error, skips)
 
 
-def _traceback_text(error: BaseException) -> str:
+def traceback_text(error: BaseException) -> str:
     """The traceback from the user's first frame on: those of pytest and of this package come before it."""
     frames = error.__traceback__
     while frames is not None and grouping.is_machinery(frames.tb_frame.f_code.co_filename):

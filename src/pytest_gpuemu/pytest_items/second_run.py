@@ -1,0 +1,175 @@
+"""Second runs: calling the test function again for a case that it passed, to see what one call cannot show.
+
+Here: which runs a case gets, and what makes one of them fail the case. Elsewhere: keeping and comparing
+outputs (engine/second_run.py), which cases of a campaign run again (campaign.py), a case's first run
+(running.py).
+
+After a first run that passed: the same case on fresh buffers while freed memory holds poison; where its
+outputs differ, once more with the other poison, to tell what was never written; then the same memory with
+one element of each input changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytest_gpuemu.engine import judge, report, second_run
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
+from pytest_gpuemu.engine.second_run import Change, KeptOutput
+from pytest_gpuemu.engine.stale_memory import make_stale
+from pytest_gpuemu.engine.user_code import Called
+from pytest_gpuemu.engine.verdict import FAILED, PASSED, UNDETERMINED, Finding, Verdict
+from pytest_gpuemu.pytest_items.fuzz_case import BoundCase
+from pytest_gpuemu.pytest_items.running import RunningCases, is_skip, traceback_text
+
+# What one run of the test function gave: the outputs of each of its checks, in their order.
+Kept = list[dict[str, KeptOutput]]
+
+
+class SecondRun:
+    """The further runs of one case. Made before its first run, whose outputs it keeps."""
+
+    def __init__(self, cases: RunningCases, *, with_changes: bool = True) -> None:
+        self.cases = cases
+        self.op = cases.op
+        self.with_changes = with_changes
+        self.first = cases.bound
+        self.kept: Kept = []
+        if self.is_wanted:
+            self.first.judging = self._judged_and_kept(self.kept)
+
+    @property
+    def is_wanted(self) -> bool:
+        return any(self.op.checks_for(name) for name in second_run.CHECKS)
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Call the test function again if its first run passed. Raises KernelMismatch for what that shows.
+
+        A test that asks to be skipped this time, or finds no room, has said nothing: the first run counts.
+        """
+        if not self.is_wanted or not self.kept or self.first.status not in (PASSED, UNDETERMINED):
+            return
+        self.first.forget_arrays()
+        try:
+            ran = not self._compares_runs or self._same_again(call)
+            if ran and self.with_changes and self.op.checks_for("cached") and self.op.checks_for("values"):
+                self._with_changes(call)
+        except BaseException as error:
+            if not is_skip(error):
+                raise
+        self.cases.show(self.first)
+
+    @property
+    def _compares_runs(self) -> bool:
+        return self.op.checks_for("deterministic") or self.op.checks_for("written")
+
+    def _same_again(self, call: Callable[[], object]) -> bool:
+        """The same case on fresh buffers; False where it could not run."""
+        second: Kept = []
+        if not self._run(call, poison=1, kept=second):
+            return False
+        pairs = list(zip(self.kept, second, strict=False))
+        if any(second_run.differ(one, two) for one, two in pairs):
+            third: Kept = []
+            self._run(call, poison=0, kept=third)
+            thirds = [*third, *[None] * (len(pairs) - len(third))]
+            findings = [
+                finding
+                for (one, two), three in zip(pairs, thirds, strict=False)
+                for finding in second_run.what_differs(self.op, one, two, three)
+            ]
+            if findings:
+                self._fail(findings)
+            # It may differ (checks), and what this run gave was judged: it is what the next is compared with.
+            second = third
+        self.kept = second
+        return True
+
+    def _run(self, call: Callable[[], object], *, poison: int, kept: Kept) -> bool:
+        bound = BoundCase(self.op, self.first.plan, self.first.commands, poison=poison)
+        may_differ = not self.op.checks_for("deterministic")
+        bound.judging = self._judged_and_kept(kept) if may_differ else _only_kept(kept)
+        sizes = [output for outputs in self.kept for output in outputs.values()]
+        self.cases.show(bound)
+        called = self.cases.call_again(call, lambda: make_stale(sizes, poison))
+        return self._went_well(called, "on fresh buffers")
+
+    def _with_changes(self, call: Callable[[], object]) -> None:
+        """The memory of the run before with one element of each input changed."""
+        if self.cases.bound is self.first and not self._run(call, poison=1, kept=[]):
+            return
+        bound = self.cases.bound
+        changes = second_run.change_one_element(bound.case)
+        if not changes:
+            return
+        bound.judging = _judged_with_changes(self.kept, changes)
+        called = self.cases.call_again(call, lambda: None)
+        self._went_well(called, f"in the same memory with {', '.join(map(str, changes))}")
+
+    def _went_well(self, called: Called, where: str) -> bool:
+        """Whether the test function returned; False where the case could not run this time."""
+        __tracebackhide__ = True
+        if called.error is None:
+            return True
+        if isinstance(called.error, CannotRunHere):
+            return False
+        if isinstance(called.error, KernelMismatch):
+            raise called.error
+        self._fail(
+            [
+                Finding(
+                    kind="ExecutionError",
+                    message=f"{called.summary}\nraised when the test function was called again for the same "
+                    f"case, {where}; the first call passed\n{traceback_text(called.error)}",
+                )
+            ]
+        )
+        return False
+
+    def _fail(self, findings: list[Finding]) -> None:
+        __tracebackhide__ = True
+        bound = self.cases.bound
+        plan = bound.plan
+        verdict = Verdict(
+            op=self.op.name, seed=plan.seed, edits=plan.edits, status=FAILED, findings=tuple(findings)
+        )
+        bound.verdicts.append(verdict)
+        lines = report.describe_failure(bound.case, verdict, commands=bound.commands())
+        raise KernelMismatch("\n".join(lines), verdict)
+
+    def _judged_and_kept(self, kept: Kept) -> Callable[..., Verdict]:
+        def judged(case: Case, output: Any, **handed: Any) -> Verdict:
+            verdict = judge.judge(case, output, **handed)
+            if not verdict.failed:
+                kept.append(second_run.keep(judge.outputs_of(case, output, handed.get("inputs"))))
+            return verdict
+
+        return judged
+
+
+def judged_at_the_end(case: Case, output: Any, **handed: Any) -> Verdict:
+    """The verdict on a campaign's first case at its end, which it passed at the beginning."""
+    return second_run.name_stale(judge.judge(case, output, **handed))
+
+
+def _only_kept(kept: Kept) -> Callable[..., Verdict]:
+    """No verdict yet: outputs that are equal to those that passed are right, and need no reference."""
+
+    def judged(case: Case, output: Any, *, inputs: Mapping[str, Any] | None = None, **_: Any) -> Verdict:
+        kept.append(second_run.keep(judge.outputs_of(case, output, inputs)))
+        return Verdict(op=case.op.name, seed=case.plan.seed, edits=case.plan.edits)
+
+    return judged
+
+
+def _judged_with_changes(before: Kept, changes: list[Change]) -> Callable[..., Verdict]:
+    earlier = iter(before)
+
+    def judged(case: Case, output: Any, **handed: Any) -> Verdict:
+        verdict = judge.judge(case, output, **handed)
+        outputs = second_run.keep(judge.outputs_of(case, output, handed.get("inputs")))
+        return second_run.name_cached(verdict, next(earlier, {}), outputs, changes)
+
+    return judged
