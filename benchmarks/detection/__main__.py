@@ -8,17 +8,33 @@ from __future__ import annotations
 import argparse
 import time
 import warnings
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from benchmarks.detection import page, rows
+from benchmarks.detection import page, rows, triton_kernels
 from benchmarks.detection.kernels import CONTROLS, FRESH_MUTANTS, MUTANTS
 from benchmarks.detection.rivals import MODULES, OURS, detector
 from benchmarks.detection.rivals.environments import OWN_ENVIRONMENT, run_in_own_environment
 
-GROUPS = {"control": CONTROLS, "tuned beside": MUTANTS, "written after": FRESH_MUTANTS}
+GROUPS: Mapping[str, Sequence[Any]] = {
+    "control": CONTROLS,
+    "tuned beside": MUTANTS,
+    "written after": FRESH_MUTANTS,
+    "Triton control": triton_kernels.CONTROLS,
+    "Triton mutant": triton_kernels.MUTANTS,
+}
+TRITON_CASES = 30
+NAMES = Counter(control.name for control in CONTROLS)
+
+
+def label(kernel: Any) -> str:
+    """The name of a kernel; one that serves several ops says which."""
+    name: str = kernel.name
+    return f"{name} as {kernel.op}" if NAMES.get(name, 1) > 1 else name
 
 
 @dataclass(frozen=True)
@@ -33,7 +49,7 @@ class Job:
 
     @property
     def key(self) -> tuple[str, str, str, int, int]:
-        return self.detector, self.group, GROUPS[self.group][self.index].name, self.master, self.cases
+        return self.detector, self.group, label(GROUPS[self.group][self.index]), self.master, self.cases
 
 
 def run(job: Job) -> rows.Row:
@@ -45,7 +61,7 @@ def run(job: Job) -> rows.Row:
         sources=rows.sources(MODULES[job.detector][0]),
         detector=job.detector,
         group=job.group,
-        kernel=kernel.name,
+        kernel=label(kernel),
         bug=getattr(kernel, "bug", ""),
         master=job.master,
         budget=job.cases,
@@ -70,6 +86,10 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
                 if arguments.only in kernel.name:
                     jobs.append(Job(name, group, index, first, arguments.cases))
     if OURS in arguments.detectors:
+        for group in ("Triton mutant", "Triton control"):
+            for index, kernel in enumerate(GROUPS[group]):
+                if arguments.only in kernel.name:
+                    jobs.append(Job(OURS, group, index, first, min(arguments.cases, TRITON_CASES)))
         for master in range(first + 1, first + arguments.masters):
             for index, kernel in enumerate(CONTROLS):
                 if arguments.only in kernel.name:

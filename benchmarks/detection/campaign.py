@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.detection.corpus import Control, Mutant
@@ -15,13 +16,16 @@ from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.references import call_by_name, optional_params
 
+# An output that cannot be judged is expected here: sums overflow in some order, or are not finite.
+EXTREME = ("large", "wide", "nonfinite", "nonfinite_rows", "tiny")
+
 
 @dataclass
 class Campaign:
     """What a campaign of one kernel came to. found_at counts from 1; None: every case passed.
 
-    dtypes counts the cases by their first input's dtype; undetermined holds, by the first input's value
-    distribution, how many elements there were and how many of them could not be judged.
+    dtypes counts the cases by their first input's dtype; undetermined holds, by value distribution (see
+    distribution_of), how many elements there were and how many of them could not be judged.
     """
 
     cases: int = 0
@@ -35,6 +39,12 @@ class Campaign:
 
 def op_of(kernel: Control | Mutant, **narrowing: object) -> Op:
     return narrow_op(BUILTIN_OPS[kernel.op], **{**kernel.narrowing, **narrowing})
+
+
+def distribution_of(values: Mapping[str, str]) -> str:
+    """The distribution that a case counts under: an extreme one where any input has it, else the first's."""
+    given = list(values.values())
+    return next((name for name in EXTREME if name in given), given[0])
 
 
 def run_campaign(kernel: Control | Mutant, master: int, cases: int) -> Campaign:
@@ -52,7 +62,7 @@ def run_campaign(kernel: Control | Mutant, master: int, cases: int) -> Campaign:
             return campaign
         verdict = judge(case, output)
         campaign.statuses[verdict.status] += 1
-        share = campaign.undetermined[case.plan.values.get(first, "integers")]
+        share = campaign.undetermined[distribution_of(case.plan.values)]
         for comparison in verdict.comparisons:
             share[0] += comparison.stats.count
             share[1] += comparison.stats.num_undetermined
