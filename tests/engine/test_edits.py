@@ -95,7 +95,9 @@ def test_an_edit_that_leaves_nothing_to_index_is_refused():
 
 
 def test_edits_are_written_as_they_are_read():
-    text = "rows=3,dim.dtype=4,dtype=float32,layout=strided,layout.out=contiguous,values.a=ones,draw=2,keep.a=0:7"
+    text = (
+        "rows=3,dim.dtype=4,dtype=float32,layout=strided,layout.out=contiguous,values.a=ones,draw=2,keep.a=7"
+    )
     op = define_op(
         "mine",
         reference=lambda a, b, *, mode: a,

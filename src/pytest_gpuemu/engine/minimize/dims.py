@@ -1,8 +1,8 @@
 """Pass: smaller dims, one at a time and several together.
 
 One dim: its smallest sizes first, which cost least to run and suffice for most bugs; then bisection between
-a size that passes and one that fails; then the sizes at which kernels change their path (powers of two and
-their neighbours), since `N % 32 == 0` fails for no range of sizes. Together: the same number is taken off
+a size that passes and one that fails; then the sizes of a kernel's blocks, powers of two, since what fails
+for N % 32 == 0 fails for no range of sizes. Together: the same number is taken off
 several dims, which keeps two equal and their difference, or all are halved, which keeps their ratio. A dim
 that several inputs share is one dim. Only sizes that the op may have are tried, and `where` holds.
 
@@ -19,16 +19,17 @@ from pytest_gpuemu.engine.op import Op, Range
 from pytest_gpuemu.engine.sizes import is_allowed
 
 _SMALLEST = 3
-_BOUNDARIES = (4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257, 512, 1024)
-_MOST_BOUNDARIES = 12
+_BLOCKS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
 _MOST_PAIRS = 6
 
 
-def shrink_dims(attempts: Attempts) -> bool:
-    """Make every dim as small as the failure allows. Whether any became smaller."""
+def shrink_dims(attempts: Attempts, *, thorough: bool = True) -> bool:
+    """Make every dim as small as the failure allows. Whether any became smaller.
+
+    thorough=False is for dims that were shrunk before: only one less and the least are tried at first.
+    """
     shrunk = _to_smallest(attempts)
     again = True
-    thorough = True
     while again:
         again = False
         for name in sorted(attempts.plan.dims, key=lambda name: -attempts.plan.dims[name]):
@@ -74,8 +75,8 @@ def _shrink_one(attempts: Attempts, name: str, *, thorough: bool) -> bool:
         return False
     shrunk = _bisect(attempts, name, below, min(_SMALLEST, len(below)) - 1) or not thorough
     size = attempts.plan.dims[name]
-    left = [other for other in _BOUNDARIES if other < size and other in below]
-    return any(attempts.accepts(dims={name: other}) for other in left[:_MOST_BOUNDARIES]) or shrunk
+    left = [other for other in _BLOCKS if other < size and other in below]
+    return any(attempts.accepts(dims={name: other}) for other in left) or shrunk
 
 
 def _bisect(attempts: Attempts, name: str, below: Sequence[int], passing: int) -> bool:

@@ -124,10 +124,10 @@ def _search(attempts: Attempts, strategy: str | None) -> None:
         keep_few(attempts)
         return
     _plain_at_once(attempts)
-    again = True
+    again = thorough = True
     while again:
-        shrink_dims(attempts)
-        again = False
+        shrink_dims(attempts, thorough=thorough)
+        again = thorough = False
         for simplify in (simplify_dtype, simplify_layouts, simplify_params, simplify_values, redraw_smaller):
             again |= simplify(attempts)
     keep_few(attempts)

@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Comparison, Verdict
 
-# Against the largest reference value: what rounding in a type that is too narrow comes to lies below.
-_GROSS = 2.0**-6
+# Errors against the largest reference value. Rounding on the way, in float16 say, stays below.
+_GROSS = 2.0**-8
+_GROSS_ROUNDOFFS = 8
 # Blocks of a kernel begin at multiples of this.
 _BLOCK = 8
 
@@ -27,8 +29,9 @@ class Signature:
     first is the first thing that is wrong and kinds are all, each a finding's kind with its output, or
     for an exception its type and place. how says for each kind of wrong value that it occurs: "nan", "inf",
     "lost" (the reference is not finite, the output differs), "slight" or "gross" (finite, and the largest
-    error below or above 1/64 of the largest reference value). in_tail: every exceeding element lies behind
-    some index of an axis and all indices behind it are hit; beyond_block: that index is a multiple of 8.
+    error below or above 1/256 of the largest reference value, or 8 unit roundoffs of the output's dtype).
+    in_tail: every exceeding element lies behind some index of an axis and all indices behind it are hit;
+    beyond_block: that index is a multiple of 8.
     """
 
     first: str
@@ -96,7 +99,14 @@ def _how(comparison: Comparison) -> Iterator[str]:
         finite = np.abs(comparison.reference[np.isfinite(comparison.reference)])
         with np.errstate(over="ignore"):
             largest = float(np.max(np.abs(output[both] - reference[both])))
-        yield "gross" if largest >= _GROSS * float(finite.max()) else "slight"
+        yield "gross" if largest >= _gross_share(comparison.dtype) * float(finite.max()) else "slight"
+
+
+def _gross_share(dtype: str) -> float:
+    """The share of the largest reference value from which on an error is gross; integers are exact."""
+    if not dtypes.is_floating(dtype):
+        return 0.0
+    return max(_GROSS, _GROSS_ROUNDOFFS * dtypes.properties(dtype).unit_roundoff)
 
 
 def _tail_start(mask: Array) -> int | None:
