@@ -1,0 +1,64 @@
+"""Every key and option is in the docs, on the page that a user would look at."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+import pytest
+
+from pytest_gpuemu.engine import config, op
+from pytest_gpuemu.engine.define import MARKER_KEYS
+from pytest_gpuemu.pytest_items.options import add_options
+
+DOCS = Path(__file__).parents[2] / "docs"
+
+
+@pytest.mark.parametrize("key", MARKER_KEYS)
+def test_every_key_of_the_marker_is_documented(key):
+    assert f"| `{key}` |" in (DOCS / "ops.md").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [*op.LAYOUTS, *op.VALUES, *op.INPUT_KINDS[1:], *op.COMPUTE_TYPES, *op.ROUNDINGS, *op.SCALES, *op.CHECKS],
+)
+def test_every_name_that_a_key_takes_is_documented(name):
+    assert re.search(rf"\b{re.escape(name)}\b", (DOCS / "ops.md").read_text())
+
+
+class Declared:
+    """Stands for pytest's parser and option group, and keeps the names declared to it."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def getgroup(self, *_: str) -> Declared:
+        return self
+
+    def addoption(self, name: str, **_: object) -> None:
+        self.names.append(name)
+
+    def addini(self, name: str, *_: object, **__: object) -> None:
+        self.names.append(name)
+
+
+def test_every_option_is_documented():
+    declared = Declared()
+    add_options(declared)
+    page = (DOCS / "campaigns.md").read_text()
+
+    assert len(declared.names) > 5
+    assert [name for name in declared.names if name not in page] == []
+
+
+def test_every_table_and_setting_of_gpuemu_toml_is_documented():
+    page = (DOCS / "configuration.md").read_text()
+    settings = [
+        field.name.removesuffix("_s")
+        for table in (config.FuzzSettings, config.Policies, config.CiSettings)
+        for field in dataclasses.fields(table)
+    ]
+
+    assert [name for name in [*config.SECTIONS, *settings] if name not in page] == []
