@@ -19,11 +19,9 @@ from pytest_gpuemu.engine.plan import possible_layouts, possible_values
 from pytest_gpuemu.pytest_items import running
 from pytest_gpuemu.pytest_items.ids import Fuzz, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome, RunningCases
-from pytest_gpuemu.pytest_items.second_run import SecondRun, judged_at_the_end
+from pytest_gpuemu.pytest_items.second_run import RUN_AGAIN_EVERY, Schedule, judged_at_the_end
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
-# A second run costs one call of the test function, at every other time two: so they are few.
-_RUN_AGAIN_EVERY = 12
 _SHOWN_REASONS = 3
 _SHOWN_SEEDS = 20
 
@@ -49,6 +47,7 @@ class Campaign:
         self.seconds = 0.0
         self.first_s = 0.0
         self.first_passed: str | None = None
+        self.schedule = Schedule(param.cases)
 
     @property
     def cases(self) -> int:
@@ -108,11 +107,10 @@ class Campaign:
     def _run_one(
         self, cases: RunningCases, case_id: str, call: Callable[[], object], again: Callable[[], object]
     ) -> Outcome:
-        """Run one case; the first and every so-many-th of those judged get second runs, too."""
+        """Run one case, and again where its second run is due."""
         cases.begin(case_id)
         error: BaseException | None = None
-        with_changes = self.judged % (2 * _RUN_AGAIN_EVERY) == 0
-        second = SecondRun(cases, with_changes=with_changes) if self.judged % _RUN_AGAIN_EVERY == 0 else None
+        second = self.schedule.second_run(cases, self.judged)
         try:
             call()
             if second is not None:
@@ -123,7 +121,7 @@ class Campaign:
             error = raised
         outcome = cases.ended(error)
         self._count(outcome)
-        if outcome.status == running.PASSED and self.first_passed is None:
+        if outcome.status == running.PASSED and second is not None and self.first_passed is None:
             self.first_passed = case_id
         if error is not None and outcome.status == FAILED and self.item.get_closest_marker("xfail"):
             raise error
@@ -131,8 +129,8 @@ class Campaign:
         return outcome
 
     def _run_first_again(self, cases: RunningCases, again: Callable[[], object]) -> None:
-        """The first case that passed, after all the others: what the kernel kept of them must not matter."""
-        if self.first_passed is None or self.judged < _RUN_AGAIN_EVERY or not cases.op.checks_for("cached"):
+        """The first case that ran again, after all the others: what the kernel kept of them must not matter."""
+        if self.first_passed is None or self.judged < RUN_AGAIN_EVERY or not cases.op.checks_for("cached"):
             return
         cases.begin(self.first_passed)
         cases.bound.judging = judged_at_the_end

@@ -12,6 +12,7 @@ one element of each input changed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import prod
 from typing import Any
 
 from pytest_gpuemu.engine import judge, report, second_run
@@ -26,6 +27,31 @@ from pytest_gpuemu.pytest_items.running import RunningCases, is_skip, traceback_
 
 # What one run of the test function gave: the outputs of each of its checks, in their order.
 Kept = list[dict[str, KeptOutput]]
+
+
+# Of the cases judged, one in so many runs again; every second time also with changed inputs.
+RUN_AGAIN_EVERY = 12
+# So many more cases may pass until one with few elements comes: the further runs of a large one cost most.
+_PATIENCE = 3
+_FEW_ELEMENTS = 2**14
+
+
+class Schedule:
+    """Which cases of a campaign get second runs: a function of its cases alone, not of time."""
+
+    def __init__(self, planned: int) -> None:
+        self._patience = min(_PATIENCE, planned - 1)
+        self._due = 0
+        self._times = 0
+
+    def second_run(self, cases: RunningCases, judged: int) -> SecondRun | None:
+        """The second run of the case at hand, after so many judged ones; None where it gets none."""
+        elements = sum(prod(shape) for shape in cases.bound.plan.shapes.values())
+        if judged < self._due or (elements > _FEW_ELEMENTS and judged < self._due + self._patience):
+            return None
+        self._due = judged + RUN_AGAIN_EVERY
+        self._times += 1
+        return SecondRun(cases, with_changes=self._times % 2 == 1)
 
 
 class SecondRun:
