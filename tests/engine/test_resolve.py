@@ -205,3 +205,26 @@ def test_a_script_refuses_what_would_lose_its_error_bound(script):
 
     with pytest.raises(TypeError, match="takes NumPy arrays"):
         script(np.ones(2).view(Traced))
+
+
+def test_a_marker_narrows_the_tensors_of_a_built_in_op():
+    """Guards: a kernel that takes a positive weight, or writes a strided output, had to define the op anew."""
+    keys = {
+        "inputs": {"weight": {"low": 0.5, "high": 2.0, "layouts": ["contiguous"]}},
+        "outputs": {"output": {"layouts": ["strided"], "dtype": "float32"}},
+        "where": ["rows <= cols"],
+        "inplace": ["input"],
+    }
+    op = resolve_op("rms_norm", keys, None)
+
+    assert (op.input("weight").low, op.input("weight").layouts) == (0.5, ("contiguous",))
+    assert op.input("input") == resolve_op("rms_norm", {}, None).input("input")
+    assert (op.outputs[0].layouts, op.outputs[0].dtype) == (("strided",), "float32")
+    assert [str(condition) for condition in op.where] == ["rows <= cols"]
+    assert op.inplace == {"output": "input"}
+    assert op.overrides == {key: keys[key] for key in ("inputs", "outputs", "where")}
+
+
+def test_an_unknown_input_of_a_built_in_op_is_named():
+    with pytest.raises(ConfigError, match=r"gpuemu_op 'rms_norm': inputs: .*'wieght'.* did you mean 'weight'"):
+        resolve_op("rms_norm", {"inputs": {"wieght": {"low": 0.5}}}, None)

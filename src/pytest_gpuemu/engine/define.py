@@ -7,7 +7,7 @@ Here: defining an op, narrowing one, and the list of keys. Elsewhere: reading th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ConfigError, SchemaError, did_you_mean
@@ -27,11 +27,30 @@ from pytest_gpuemu.engine.read_keys import (
     read_several,
     read_tolerance,
 )
-from pytest_gpuemu.engine.read_tensors import read_inplace, read_inputs, read_outputs, read_schema
-from pytest_gpuemu.engine.schema import parse_comparison
+from pytest_gpuemu.engine.read_tensors import (
+    narrow_inplace,
+    narrow_inputs,
+    narrow_outputs,
+    read_inplace,
+    read_inputs,
+    read_outputs,
+    read_schema,
+)
+from pytest_gpuemu.engine.schema import Comparison, parse_comparison
 
 # What a caller may narrow; stored with a failure as its fuzz_config.
-CASE_KEYS = ("dims", "dtypes", "layouts", "values", "params", "library", "max_bytes")
+CASE_KEYS = (
+    "dims",
+    "where",
+    "inputs",
+    "outputs",
+    "dtypes",
+    "layouts",
+    "values",
+    "params",
+    "library",
+    "max_bytes",
+)
 
 
 def define_op(
@@ -62,19 +81,15 @@ def define_op(
         raise ConfigError(f"{place}: reference is an empty list; give at least one callable")
     try:
         parsed, schema_dims = read_schema(schema)
-        comparisons = tuple(parse_comparison(text) for text in ([where] if isinstance(where, str) else where))
     except SchemaError as error:
         raise SchemaError(f"{place}: {error}") from None
     dim_names = {dim for tensor in parsed.inputs for expr in tensor.dims or () for dim in expr.names}
-    for comparison in comparisons:
-        for dim in (*comparison.left.names, *comparison.right.names):
-            check_known(place, "where", dim, dim_names)
     op = Op(
         name=name,
         references=references,
         inputs=read_inputs(place, parsed, inputs or {}, dim_names),
         outputs=read_outputs(place, parsed, outputs or {}),
-        where=comparisons,
+        where=_read_where(place, where, dim_names),
         inplace=read_inplace(place, parsed, inplace),
         canonical=canonical,
         shape_rule=shape_rule,
@@ -87,16 +102,19 @@ def define_op(
 
 
 def narrow_op(op: Op, *, place: str | None = None, **keys: Any) -> Op:
-    """The same op with the given keys changed: dims, dtypes, layouts, values, params, library, max_bytes,
-    tolerance, compute, rounding, scale, invariants, checks, configs, cases.
+    """The same op with the given keys changed: those of CASE_KEYS, which decide what cases are drawn and are
+    kept in `overrides`, and tolerance, compute, rounding, scale, invariants, checks, configs, inplace, cases.
 
-    The first seven decide which cases are drawn and are kept in `overrides`. A key that is None
-    changes nothing. Raises ConfigError, naming the op, the key and the value.
+    A key that is None changes nothing. Raises ConfigError, naming the op, the key and the value.
     """
     place = place or f"gpuemu_op {op.name!r}"
     given = {key: value for key, value in keys.items() if value is not None}
     readers: dict[str, Callable[[Any], Any]] = {
         "dims": lambda value: {**op.dims, **read_dims(place, value, op.dim_names)},
+        "where": lambda value: (*op.where, *_read_where(place, value, op.dim_names)),
+        "inputs": lambda value: narrow_inputs(place, op, value),
+        "outputs": lambda value: narrow_outputs(place, op, value),
+        "inplace": lambda value: narrow_inplace(place, op, value),
         "dtypes": lambda value: tuple(
             read_dtype(place, "dtypes", x) for x in read_several(place, "dtypes", value)
         ),
@@ -122,6 +140,17 @@ def narrow_op(op: Op, *, place: str | None = None, **keys: Any) -> Op:
     changed = {key: readers[key](value) for key, value in given.items()}
     overrides = {key: value for key, value in given.items() if key in CASE_KEYS}
     return dataclasses.replace(op, **changed, overrides={**op.overrides, **overrides})
+
+
+def _read_where(place: str, given: str | Sequence[str], dim_names: Iterable[str]) -> tuple[Comparison, ...]:
+    try:
+        read = tuple(parse_comparison(text) for text in ([given] if isinstance(given, str) else given))
+    except SchemaError as error:
+        raise SchemaError(f"{place}: {error}") from None
+    for comparison in read:
+        for dim in (*comparison.left.names, *comparison.right.names):
+            check_known(place, "where", dim, dim_names)
+    return read
 
 
 MARKER_KEYS = (

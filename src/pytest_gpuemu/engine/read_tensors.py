@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_gpuemu.engine.dtypes import INTEGERS
 from pytest_gpuemu.engine.errors import ConfigError, SchemaError
-from pytest_gpuemu.engine.op import INPUT_KINDS, LAYOUTS, VALUES, Input, Output
+from pytest_gpuemu.engine.op import INPUT_KINDS, LAYOUTS, VALUES, Input, Op, Output
 from pytest_gpuemu.engine.read_keys import (
     LAYOUT_ALIASES,
     check_known,
@@ -112,6 +112,42 @@ def read_outputs(place: str, schema: Schema, given: Any) -> tuple[Output, ...]:
         )
         for tensor in schema.outputs
     )
+
+
+def narrow_inputs(place: str, op: Op, given: Any) -> tuple[Input, ...]:
+    """The op's inputs with the given keys of some of them changed."""
+    _check_tables(place, "inputs", given, [x.name for x in op.inputs], _INPUT_KEYS)
+    merged = {x.name: {**_keys_of(x, _INPUT_KEYS), **given.get(x.name, {})} for x in op.inputs}
+    return read_inputs(place, _schema_of(op), merged, op.dim_names)
+
+
+def narrow_outputs(place: str, op: Op, given: Any) -> tuple[Output, ...]:
+    """The op's outputs with the given keys of some of them changed."""
+    _check_tables(place, "outputs", given, [x.name for x in op.outputs], _OUTPUT_KEYS)
+    merged = {x.name: {**_keys_of(x, _OUTPUT_KEYS), **given.get(x.name, {})} for x in op.outputs}
+    return read_outputs(place, _schema_of(op), merged)
+
+
+def narrow_inplace(place: str, op: Op, given: Any) -> dict[str, str]:
+    """By output name, the input that is overwritten with it; the op's own remain."""
+    return {**op.inplace, **read_inplace(place, _schema_of(op), given)}
+
+
+def _schema_of(op: Op) -> Schema:
+    return Schema(
+        tuple(TensorSchema(x.name, x.dims) for x in op.inputs),
+        tuple(TensorSchema(x.name, x.dims) for x in op.outputs),
+    )
+
+
+def _keys_of(tensor: Input | Output, keys: Iterable[str]) -> dict[str, Any]:
+    """What was said of a tensor, as the marker would say it."""
+    said = {key: getattr(tensor, key) for key in keys}
+    return {
+        key: str(value) if isinstance(value, DimExpr) else value
+        for key, value in said.items()
+        if value is not None
+    }
 
 
 def _check_tables(place: str, key: str, given: Any, names: Sequence[str], keys: Sequence[str]) -> None:

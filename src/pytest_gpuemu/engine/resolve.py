@@ -22,7 +22,7 @@ from pytest_gpuemu.engine.scripts import ScriptReference
 from pytest_gpuemu.engine.user_code import call
 
 # Keys that say what an op is; they come with its reference. All others narrow an op that exists.
-_DEFINING_KEYS = ("schema", "inputs", "outputs", "where", "inplace", "canonical", "shape_rule")
+_DEFINING_KEYS = ("schema", "canonical", "shape_rule")
 # The dims of an op whose gpuemu.toml entry gives no schema: every input has the one shape.
 DEFAULT_DIMS = ("batch", "seq", "hidden")
 
@@ -45,7 +45,7 @@ def resolve_op(name: str, keys: Mapping[str, Any], config: Config | None) -> Op:
             if key in given:
                 raise ConfigError(
                     f"gpuemu_op {name!r}: {key} = {given[key]!r} changes what the op is and needs reference= "
-                    f"{'and schema= ' if key != 'schema' else ''}beside it; the {op.origin} {name!r} has one"
+                    f"beside it; the {op.origin} {name!r} has its own"
                 )
         if reference is not None:
             functions = tuple(reference) if isinstance(reference, (list, tuple)) else (reference,)
