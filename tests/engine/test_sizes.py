@@ -21,7 +21,8 @@ from pytest_gpuemu.engine.sizes import candidates, is_allowed, size_class
         (50, "odd"),
         (299, "odd"),
         (300, "large"),
-        (4097, "large"),
+        (4096, "large"),
+        (4097, "long"),
     ],
 )
 def test_a_size_has_a_class(size, name):

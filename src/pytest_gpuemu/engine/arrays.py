@@ -21,6 +21,8 @@ _AS_BITS = {
     "float8_e4m3fn": (ml_dtypes.float8_e4m3fn, "uint8"),
     "float8_e5m2": (ml_dtypes.float8_e5m2, "uint8"),
 }
+# A span of more bytes is not copied, where an array has elements at few places of it.
+_LARGEST_COPY = 2**28
 
 
 def to_numpy(x: Any, giver: str = "the kernel") -> Array:
@@ -147,6 +149,10 @@ def _to_torch(array: Array, device: Any, storage_offset: int) -> Any:
     if not memory.flags.writeable:
         memory = memory.copy()
     flat = torch.from_numpy(memory)
+    if _is_sparse(array, memory):
+        if device is not None and torch.device(device).type != "cpu":
+            raise CannotRunHere(_too_sparse(memory, device))
+        _spare_storage_copies(flat)
     if device is not None:
         try:
             flat = flat.to(device)
@@ -162,7 +168,10 @@ def _to_cupy(array: Array, device: Any) -> Any:
     try:
         dtype = cupy.dtype(array.dtype)
         with cupy.cuda.Device(0 if device is None else device):
-            memory = cupy.asarray(_span(array, 0))
+            span = _span(array, 0)
+            if _is_sparse(array, span):
+                raise CannotRunHere(_too_sparse(span, "a GPU"))
+            memory = cupy.asarray(span)
             first = memory.data + _bytes_before_first(array)
             return cupy.ndarray(array.shape, dtype, first, strides=array.strides)
     except (TypeError, ValueError) as error:
@@ -213,6 +222,36 @@ def _span(array: Array, elements_before: int) -> Array:
     first = array[tuple(slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)]
     whole = _Memory(_address(first) - elements_before * array.itemsize, nbytes, array)
     return np.asarray(whole)
+
+
+def _is_sparse(array: Array, span: Array) -> bool:
+    """Whether most of an array's span has no memory: layout "huge". A copy of the span would need it all."""
+    return span.nbytes > max(_LARGEST_COPY, 64 * array.nbytes)
+
+
+def _too_sparse(span: Array, device: Any) -> str:
+    return (
+        f"layout 'huge' spans {span.nbytes / 2**30:.0f} GiB of addresses with memory at few of them, "
+        f"which {device} cannot do"
+    )
+
+
+def _spare_storage_copies(tensor: Any) -> None:
+    """Let a copy of the tensor's storage onto itself do nothing, rather than touch every page of it.
+
+    Triton's interpreter makes one after each launch, of the storage of every argument.
+    """
+    storage = tensor.untyped_storage()
+    copy = storage.copy_
+
+    def copy_(source: Any, non_blocking: bool | None = None) -> Any:
+        if source.data_ptr() == tensor.data_ptr():
+            return tensor.untyped_storage()
+        return copy(source, non_blocking)
+
+    storage.copy_ = copy_
+    if tensor.untyped_storage() is not storage:  # an old torch, which makes a new object for each call
+        raise CannotRunHere("layout 'huge' needs a torch that keeps one object for each storage (2.1)")
 
 
 class _Memory:

@@ -10,7 +10,7 @@ Elsewhere: the memory itself, its guard bands and gaps (buffers.py), drawing a l
     offset         C order, starting some elements behind an aligned address
     reversed       a negative stride along one axis or all
     broadcast      stride 0 along one axis
-    huge           an offset of more than 2**31 elements between neighbours of one axis
+    huge           the last slice of one axis begins more than 2**31 elements, and 2**32 bytes, after the first
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from pytest_gpuemu.engine.rng import SeededRng
 
 Indices: TypeAlias = npt.NDArray[np.intp]
 
+# No int32 holds such an offset in elements, and no uint32 one in bytes.
 HUGE_ELEMENTS = 2**31
+HUGE_BYTES = 2**32
 PAGE = 4096
 
 
@@ -182,16 +184,21 @@ def _in_memory_order(shape: tuple[int, ...], order: Sequence[int]) -> tuple[int,
 
 
 def _place_huge(shape: tuple[int, ...], itemsize: int, guard: int, rng: SeededRng) -> Placement:
-    """The slices along the shortest axis of two or more, so far apart that the last begins beyond 2**31."""
-    axis = min((axis for axis, size in enumerate(shape) if size > 1), key=lambda axis: (shape[axis], axis))
+    """The slices along the shortest axis of two or more, so far apart that the last is out of reach.
+
+    As much address space lies before the first slice: an offset that wrapped around to a negative number
+    leads there, to zeros, so that a kernel which reads it gives a wrong result instead of a crash.
+    """
+    axis = huge_axis(shape)
     rest = tuple(1 if other == axis else size for other, size in enumerate(shape))
     slab = prod(rest) * itemsize
-    least = -(-HUGE_ELEMENTS // (shape[axis] - 1)) * itemsize
+    reach = max(HUGE_ELEMENTS * itemsize, HUGE_BYTES)
+    least = -(-(reach // itemsize) // (shape[axis] - 1)) * itemsize
     apart = max(least, slab + 2 * guard) + rng.gen_range(1, 64) * 8
     apart += -apart % 8
     strides = [step * itemsize for step in c_strides(rest)]
     strides[axis] = apart
-    lowest = guard
+    lowest = reach + guard
     span = (shape[axis] - 1) * apart + slab
     total = lowest + span + guard
     return Placement(
@@ -207,6 +214,11 @@ def _place_huge(shape: tuple[int, ...], itemsize: int, guard: int, rng: SeededRn
         apart=apart,
         axis=axis,
     )
+
+
+def huge_axis(shape: Sequence[int]) -> int:
+    """The axis whose neighbours the huge layout moves apart: the shortest of two or more."""
+    return min((axis for axis, size in enumerate(shape) if size > 1), key=lambda axis: (shape[axis], axis))
 
 
 def resident_bytes(placement: Placement) -> int:

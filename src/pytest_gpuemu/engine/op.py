@@ -165,7 +165,7 @@ class Op:
     dims: Mapping[str, tuple[int, ...] | Range] = field(default_factory=dict)
     where: tuple[Comparison, ...] = ()
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32")
-    layouts: tuple[str, ...] = tuple(layout for layout in LAYOUTS if layout != "huge")
+    layouts: tuple[str, ...] = LAYOUTS
     values: tuple[str, ...] = VALUES
     library: str = "numpy"
     max_bytes: int = DEFAULT_MAX_BYTES

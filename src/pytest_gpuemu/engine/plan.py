@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 from typing import Any
 
 from pytest_gpuemu.engine.draw_sizes import draw_sizes, what_is_wrong
 from pytest_gpuemu.engine.edits import Edits, read_edits
 from pytest_gpuemu.engine.errors import ConfigError, SeedError
-from pytest_gpuemu.engine.op import Input, Op, tensor_shape
+from pytest_gpuemu.engine.layouts import huge_axis
+from pytest_gpuemu.engine.op import LAYOUTS, Input, Op, tensor_shape
 from pytest_gpuemu.engine.rng import SeededRng, derive_seed
 from pytest_gpuemu.engine.sizes import byte_counts, case_bytes, input_dtype
 
@@ -27,6 +29,9 @@ UNREPRESENTABLE = {
 }
 _MIN_RANK = {"strided": 1, "transposed": 2, "channels_last": 4, "reversed": 1, "broadcast": 1, "huge": 1}
 _MAX_HUGE_SLICES = 512
+# One seed in so many gives an input the huge layout, where nobody chose the layouts.
+HUGE_ONCE_IN = 32
+_FEW_SLICES, _FEW_ELEMENTS = 64, 2**14
 _BENIGN = ("uniform", "normal")
 
 
@@ -83,6 +88,9 @@ def plan_case(op: Op, seed: int, edits: str = "") -> Plan:
     dtype = SeededRng(derive_seed(seed, "dtype")).choice(op.dtypes)
     dims = draw_sizes(op, dtype, SeededRng(derive_seed(seed, "shape")))
     shapes = {x.name: tensor_shape(x.dims, dims) for x in op.inputs}
+    layouts = _draw_layouts(op, shapes, SeededRng(derive_seed(seed, "layout")))
+    if draws_huge(seed):
+        _make_one_huge(op, shapes, layouts, SeededRng(derive_seed(seed, "huge input")))
     plan = Plan(
         op_name=op.name,
         seed=seed,
@@ -90,7 +98,7 @@ def plan_case(op: Op, seed: int, edits: str = "") -> Plan:
         dtype=dtype,
         shapes=shapes,
         dtypes={x.name: input_dtype(x, dtype) for x in op.inputs},
-        layouts=_draw_layouts(op, shapes, SeededRng(derive_seed(seed, "layout"))),
+        layouts=layouts,
         values=_draw_values(op, SeededRng(derive_seed(seed, "values"))),
         output_layouts=_draw_output_layouts(op, dims, seed),
         params=_draw_params(op, seed),
@@ -134,6 +142,24 @@ def possible_layouts(op: Op, x: Input) -> tuple[str, ...]:
     ) or ("contiguous",)
 
 
+def is_huge_rare(op: Op, x: Input) -> bool:
+    """Whether this input has the huge layout in a few cases only: it may have any, and nobody chose."""
+    wanted = x.layouts if x.layouts is not None else op.layouts
+    return set(wanted) == set(LAYOUTS) and x.kind == "values" and "huge" in possible_layouts(op, x)
+
+
+def ordinary_layouts(op: Op, x: Input) -> tuple[str, ...]:
+    """The possible layouts that are drawn as often as each other: all, or all but huge."""
+    possible = possible_layouts(op, x)
+    wanted = x.layouts if x.layouts is not None else op.layouts
+    return tuple(name for name in possible if name != "huge") if set(wanted) == set(LAYOUTS) else possible
+
+
+def draws_huge(seed: int) -> bool:
+    """Whether an input of this seed's case has the huge layout, if the op and the sizes allow it."""
+    return derive_seed(seed, "huge") % HUGE_ONCE_IN == 0
+
+
 def possible_values(op: Op, x: Input) -> tuple[str, ...]:
     """The value distributions that this input is drawn from; for another kind than values, that kind."""
     if x.kind != "values":
@@ -145,7 +171,7 @@ def _draw_layouts(op: Op, shapes: Mapping[str, tuple[int, ...]], rng: SeededRng)
     """One input, most often the first, gets the drawn layout; about half of the others are contiguous."""
     focus = _focus(len(op.inputs), rng)
     fitting = [
-        [layout for layout in possible_layouts(op, x) if layout_fits(layout, shapes[x.name])]
+        [layout for layout in ordinary_layouts(op, x) if layout_fits(layout, shapes[x.name])]
         or ["contiguous"]
         for x in op.inputs
     ]
@@ -163,6 +189,23 @@ def _draw_layouts(op: Op, shapes: Mapping[str, tuple[int, ...]], rng: SeededRng)
     return layouts
 
 
+def _make_one_huge(
+    op: Op, shapes: Mapping[str, tuple[int, ...]], layouts: dict[str, str], rng: SeededRng
+) -> None:
+    """Give one small input the huge layout, where there is one: of several dims rather than of one."""
+    fitting = [x.name for x in op.inputs if is_huge_rare(op, x) and _is_small_huge(shapes[x.name])]
+    several = [name for name in fitting if len(shapes[name]) > 1]
+    if fitting:
+        layouts[rng.choice(several or fitting)] = "huge"
+
+
+def _is_small_huge(shape: tuple[int, ...]) -> bool:
+    """Whether the huge layout of this shape touches few pages."""
+    if not layout_fits("huge", shape):
+        return False
+    return shape[huge_axis(shape)] <= _FEW_SLICES and prod(shape) <= _FEW_ELEMENTS
+
+
 def _draw_values(op: Op, rng: SeededRng) -> dict[str, str]:
     """One input gets the drawn distribution; the others the same, or else a benign one."""
     focus = _focus(len(op.inputs), rng)
@@ -170,7 +213,7 @@ def _draw_values(op: Op, rng: SeededRng) -> dict[str, str]:
     drawn = rng.choice(possible[focus])
     values = {}
     for position, (x, values_here) in enumerate(zip(op.inputs, possible, strict=True)):
-        same = rng.gen_range(0, 20) < 7
+        same = rng.gen_range(0, 20) < 4
         benign = rng.choice([name for name in values_here if name in _BENIGN] or values_here)
         values[x.name] = drawn if position == focus or (same and drawn in values_here) else benign
     return values

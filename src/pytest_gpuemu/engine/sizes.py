@@ -17,8 +17,8 @@ from pytest_gpuemu.engine.schema import DimExpr
 Sizes: TypeAlias = dict[str, int]
 ByteCount: TypeAlias = Callable[[Mapping[str, int]], int]
 
-SIZE_CLASSES = ("0", "1", "small", "aligned", "off by one", "odd", "large")
-LARGE = 300
+SIZE_CLASSES = ("0", "1", "small", "aligned", "off by one", "odd", "large", "long")
+LARGE, LONG = 300, 4096
 
 _POWERS = [2**k for k in range(17)]
 _PRIMES = (2, 3, 5, 7, 11, 13, 19, 23, 29, 37, 47, 61, 83, 97, 113, 151, 193, 251, 383, 509, 769, 1021, 2039)
@@ -57,7 +57,7 @@ def size_class(size: int) -> str:
     if size < 16:
         return "small"
     if size >= LARGE:
-        return "large"
+        return "large" if size <= LONG else "long"
     if size % 16 == 0:
         return "aligned"
     return "off by one" if size & (size + 1) == 0 or (size - 1) & (size - 2) == 0 else "odd"
