@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine import arrays, judge, references, report
+from pytest_gpuemu.engine import arrays, interpreter, judge, references, report
 from pytest_gpuemu.engine.case import Case, build_case
-from pytest_gpuemu.engine.errors import ConfigError, KernelMismatch
+from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, KernelMismatch
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.plan import Plan
@@ -249,6 +249,9 @@ class FuzzCase:
         __tracebackhide__ = True
         bound = self._here.bound
         verdict = self._here.judge(output)
+        excuse = interpreter.excuse(bound.case, verdict) if verdict.failed else None
+        if excuse is not None:
+            raise CannotRunHere(excuse)
         bound.verdicts.append(verdict)
         if verdict.failed:
             lines = report.describe_failure(bound.case, verdict, commands=bound.commands())

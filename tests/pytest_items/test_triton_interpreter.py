@@ -1,0 +1,57 @@
+"""Kernels under Triton's interpreter, which computes bfloat16 otherwise than a GPU."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch", reason="needs torch")
+pytest.importorskip("triton", reason="needs Triton")
+
+SUITE = """
+import pytest, torch, triton, triton.language as tl
+
+@triton.jit
+def double(x, y, n, stride, FACTOR: tl.constexpr, BLOCK: tl.constexpr):
+    at = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
+    value = tl.load(x + at * stride, mask=at < n).to(tl.float32)
+    tl.store(y + at, (value * FACTOR).to(y.dtype.element_ty), mask=at < n)
+
+def scaled(x, factor):
+    y = torch.empty(x.shape, dtype=x.dtype)
+    double[(triton.cdiv(x.numel(), 64),)](x, y, x.numel(), x.stride(0), factor, 64)
+    return y
+
+KEYS = {"reference": lambda x: 1.3 * x, "schema": "x[N] -> [N]", "dims": {"N": (1, 200)}, "library": "torch"}
+
+@pytest.mark.gpuemu_op("scaled", **KEYS)
+def test_right(fuzz_case):
+    fuzz_case.run(lambda x: scaled(x, 1.3))
+
+@pytest.mark.gpuemu_op("scaled", **KEYS)
+def test_wrong(fuzz_case):
+    fuzz_case.run(lambda x: scaled(x, 1.31))
+"""
+
+
+def test_bfloat16_is_not_held_against_the_kernel_and_other_dtypes_are(tmp_path):
+    """Guards: the interpreter truncates to bfloat16, so every correct kernel failed there."""
+    (tmp_path / "test_scaled.py").write_text(SUITE)
+    environment = {**os.environ, "TRITON_INTERPRET": "1", "PYTEST_ADDOPTS": "-p no:randomly"}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-x", "--gpuemu-fuzz=30", "--gpuemu-seed=1", "test_scaled.py"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+    assert "FAILED test_scaled.py::test_wrong[seed=" in done.stdout
+    assert "FAILED test_scaled.py::test_right" not in done.stdout
+    assert "interpreter miscomputes bfloat16 (TRITON_INTERPRET=1)" in done.stdout
+    assert "x: bfloat16" not in done.stdout  # what failed, failed in another dtype
