@@ -17,4 +17,4 @@ def truncates_bfloat16() -> bool:
     source = torch.tensor([1.0 + 2.0**-8 + 2.0**-9])
     target = torch.zeros(1, dtype=torch.bfloat16)
     _store[(1,)](source, target)
-    return target.item() == 1.0
+    return bool(target.item() == 1.0)
