@@ -66,10 +66,21 @@ class Attempt:
         return failed, self.is_undetermined, exceeding
 
 
-def attempt(case: Case, outputs: dict[str, Array], reference: Reference) -> Attempt:
-    """The outputs compared with what reference gives for the case. Raises ReferenceFailed."""
+def attempt(
+    case: Case,
+    outputs: dict[str, Array],
+    reference: Reference,
+    *,
+    expected: dict[str, Array] | None = None,
+    bounds: ErrorBounds | None = None,
+) -> Attempt:
+    """The outputs compared with what reference gives for the case. Raises ReferenceFailed.
+
+    expected and bounds are those of an earlier attempt at the same case and reference, if there was one.
+    """
     op = case.op
-    expected = references.evaluate(op, reference, case)
+    if expected is None:
+        expected = references.evaluate(op, reference, case)
     wanted = {name: expected_dtype(case, name, array) for name, array in expected.items()}
     compute = tolerance.compute_type(
         op, [str(outputs[n].dtype) if w is None else w for n, w in wanted.items()]
@@ -87,7 +98,7 @@ def attempt(case: Case, outputs: dict[str, Array], reference: Reference) -> Atte
         case=case,
         outputs=fitting,
         references=expected,
-        bounds=ErrorBounds(reference, case, compute),
+        bounds=bounds or ErrorBounds(reference, case, compute),
         rules={},
         misfits=misfits,
     )
@@ -171,7 +182,8 @@ def _make_canonical(made: Attempt) -> None:
             if array.dtype.kind in "iu" and canonical[name].dtype.kind == "f"
         }
         made.outputs = canonical
-        made.bounds = replace(made.bounds, exact=frozenset(made.interpreted))
+        if made.bounds.exact != (exact := frozenset(made.interpreted)):
+            made.bounds = replace(made.bounds, exact=exact)
         return
     made.canonical_error = Finding(
         kind="ToleranceExceeded", message=f"the output cannot be interpreted: {called.summary}"

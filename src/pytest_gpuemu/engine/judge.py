@@ -39,7 +39,7 @@ def judge(
 
     Raises OutputError where the output cannot be read, ReferenceFailed where a reference cannot be run.
     """
-    case = _with_tolerance_of_its_dtype(case)
+    case = with_tolerance_of_its_dtype(case)
     op = case.op
     given = outputs_of(case, output, inputs)
     taken = {name: arrays.to_numpy(array) for name, array in given.items()}
@@ -51,7 +51,7 @@ def judge(
         findings += checks.unwritten_outputs(case, taken)
     findings += best.value_findings
     if not best.misfits:
-        findings += _broken_invariants(best)
+        findings += broken_invariants(best)
     if op.checks_for("inputs_unmodified"):
         findings += checks.modified_inputs(case, inputs)
     if op.checks_for("guard"):
@@ -80,7 +80,7 @@ def _best_attempt(case: Case, outputs: dict[str, Array]) -> Attempt:
     return min(made, key=lambda one: one.rank)
 
 
-def _with_tolerance_of_its_dtype(case: Case) -> Case:
+def with_tolerance_of_its_dtype(case: Case) -> Case:
     """The case as its op's record judges it: a tolerance by dtype, from gpuemu.toml, becomes the op's own."""
     op = case.op
     if op.tolerance is not None or case.plan.dtype not in op.tolerances:
@@ -103,7 +103,7 @@ def outputs_of(case: Case, output: Any, inputs: Mapping[str, Any] | None = None)
     return given
 
 
-def _broken_invariants(made: Attempt) -> list[Finding]:
+def broken_invariants(made: Attempt) -> list[Finding]:
     """Invariants that the output breaks, and the reference does not.
 
     A tolerant one is first asked with the output's rounding alone, and only if that is too little with
