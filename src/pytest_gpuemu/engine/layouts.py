@@ -10,7 +10,7 @@ Elsewhere: the memory itself, its guard bands and gaps (buffers.py), drawing a l
     offset         C order, starting some elements behind an aligned address
     reversed       a negative stride along one axis or all
     broadcast      stride 0 along one axis
-    huge           the last slice of one axis begins more than 2**31 elements, and 2**32 bytes, after the first
+    huge           the last slice of one axis begins 2**31 elements and 2**32 bytes after the first, or more
 """
 
 from __future__ import annotations
