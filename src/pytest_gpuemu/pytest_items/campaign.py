@@ -129,7 +129,7 @@ class Campaign:
         return outcome
 
     def _run_first_again(self, cases: RunningCases, again: Callable[[], object]) -> None:
-        """The first case that ran again, after all the others: what the kernel kept of them must not matter."""
+        """The first case that ran again, after all others: what the kernel kept of them must not matter."""
         if self.first_passed is None or self.judged < RUN_AGAIN_EVERY or not cases.op.checks_for("cached"):
             return
         cases.begin(self.first_passed)

@@ -25,6 +25,8 @@ from pytest_gpuemu.engine.verdict import FAILED, PASSED, UNDETERMINED, Finding, 
 from pytest_gpuemu.pytest_items.fuzz_case import BoundCase
 from pytest_gpuemu.pytest_items.running import RunningCases, is_skip, traceback_text
 
+_AFRESH = "on fresh buffers"
+
 # What one run of the test function gave: the outputs of each of its checks, in their order.
 Kept = list[dict[str, KeptOutput]]
 
@@ -64,7 +66,7 @@ class SecondRun:
         self.first = cases.bound
         self.kept: Kept = []
         if self.is_wanted:
-            self.first.judging = self._judged_and_kept(self.kept)
+            self.first.judging = _kept_and_judged(self.kept)
 
     @property
     def is_wanted(self) -> bool:
@@ -94,38 +96,44 @@ class SecondRun:
     def _same_again(self, call: Callable[[], object]) -> bool:
         """The same case on fresh buffers; False where it could not run."""
         second: Kept = []
-        if not self._run(call, poison=1, kept=second):
+        if not self._went_well(self._call_afresh(call, 1, _only_kept(second)), _AFRESH):
             return False
         pairs = list(zip(self.kept, second, strict=False))
-        if any(second_run.differ(one, two) for one, two in pairs):
-            third: Kept = []
-            self._run(call, poison=0, kept=third)
-            thirds = [*third, *[None] * (len(pairs) - len(third))]
-            findings = [
-                finding
-                for (one, two), three in zip(pairs, thirds, strict=False)
-                for finding in second_run.what_differs(self.op, one, two, three)
-            ]
-            if findings:
-                self._fail(findings)
-            # It may differ (checks), and what this run gave was judged: it is what the next is compared with.
-            second = third
         self.kept = second
-        return True
-
-    def _run(self, call: Callable[[], object], *, poison: int, kept: Kept) -> bool:
-        bound = BoundCase(self.op, self.first.plan, self.first.commands, poison=poison)
+        if not any(second_run.differ(one, two) for one, two in pairs):
+            return True
+        third: Kept = []
+        # Where outputs may differ, only a reference tells whether these are right, too.
         may_differ = not self.op.checks_for("deterministic")
-        bound.judging = self._judged_and_kept(kept) if may_differ else _only_kept(kept)
+        called = self._call_afresh(call, 0, _kept_and_judged(third) if may_differ else _only_kept(third))
+        thirds = [*third, *[None] * (len(pairs) - len(third))]
+        findings = [
+            finding
+            for (one, two), three in zip(pairs, thirds, strict=False)
+            for finding in second_run.what_differs(self.op, one, two, three)
+        ]
+        if findings:
+            self._fail(findings)
+        self.kept = third
+        return self._went_well(called, _AFRESH)
+
+    def _call_afresh(
+        self, call: Callable[[], object], poison: int, judging: Callable[..., Verdict]
+    ) -> Called:
+        """Call the test function for the case on fresh buffers; they and freed memory hold that poison."""
+        bound = BoundCase(self.op, self.first.plan, self.first.commands, poison=poison)
+        bound.judging = judging
         sizes = [output for outputs in self.kept for output in outputs.values()]
         self.cases.show(bound)
-        called = self.cases.call_again(call, lambda: make_stale(sizes, poison))
-        return self._went_well(called, "on fresh buffers")
+        return self.cases.call_again(call, lambda: make_stale(sizes, poison))
 
     def _with_changes(self, call: Callable[[], object]) -> None:
         """The memory of the run before with one element of each input changed."""
-        if self.cases.bound is self.first and not self._run(call, poison=1, kept=[]):
-            return
+        if self.cases.bound is self.first:
+            before: Kept = []
+            if not self._went_well(self._call_afresh(call, 1, _kept_and_judged(before)), _AFRESH):
+                return
+            self.kept = before
         bound = self.cases.bound
         changes = second_run.change_one_element(bound.case)
         if not changes:
@@ -165,15 +173,6 @@ class SecondRun:
         lines = report.describe_failure(bound.case, verdict, commands=bound.commands())
         raise KernelMismatch("\n".join(lines), verdict)
 
-    def _judged_and_kept(self, kept: Kept) -> Callable[..., Verdict]:
-        def judged(case: Case, output: Any, **handed: Any) -> Verdict:
-            verdict = judge.judge(case, output, **handed)
-            if not verdict.failed:
-                kept.append(second_run.keep(judge.outputs_of(case, output, handed.get("inputs"))))
-            return verdict
-
-        return judged
-
 
 def judged_at_the_end(case: Case, output: Any, **handed: Any) -> Verdict:
     """The verdict on a campaign's first case at its end, which it passed at the beginning."""
@@ -186,6 +185,15 @@ def _only_kept(kept: Kept) -> Callable[..., Verdict]:
     def judged(case: Case, output: Any, *, inputs: Mapping[str, Any] | None = None, **_: Any) -> Verdict:
         kept.append(second_run.keep(judge.outputs_of(case, output, inputs)))
         return Verdict(op=case.op.name, seed=case.plan.seed, edits=case.plan.edits)
+
+    return judged
+
+
+def _kept_and_judged(kept: Kept) -> Callable[..., Verdict]:
+    def judged(case: Case, output: Any, **handed: Any) -> Verdict:
+        verdict = judge.judge(case, output, **handed)
+        kept.append(second_run.keep(judge.outputs_of(case, output, handed.get("inputs"))))
+        return verdict
 
     return judged
 
