@@ -53,7 +53,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector) -> Generator[None, An
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if config.getoption("gpuemu_reproduce"):
+    if config.getoption("gpuemu_reproduce") or config.getoption("gpuemu_minimize"):
         from pytest_gpuemu.pytest_items import collect
         from pytest_gpuemu.pytest_items.session import fuzz_session
 

@@ -22,6 +22,8 @@ MARKER_HELP = (
     "the keys define."
 )
 _MAX_SEED = 2**64 - 1
+ALL = "all"
+_AUTO_MINIMIZE_S = {"on": 2.0, "off": 0.0, "": 2.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +32,8 @@ class Settings:
 
     cases_forced is the number on the command line, which wins over a marker's `cases=`; time_s is each
     campaign's budget in seconds, known_seeds how many known failing seeds are collected for a test.
+    reproduce holds the case ids of minimize, too. auto_minimize_s is what minimizing the first failure of a
+    kind may take without being asked for, 0 for never.
     """
 
     cases: int
@@ -39,6 +43,10 @@ class Settings:
     time_s: float | None
     socket: str | None
     known_seeds: int
+    minimize: tuple[str, ...] = ()
+    minimize_all: bool = False
+    minimize_to: str | None = None
+    auto_minimize_s: float = 0.0
 
     def cases_for(self, marker: pytest.Mark) -> int:
         """How many cases the campaign of a test with this marker has."""
@@ -74,6 +82,20 @@ def add_options(parser: pytest.Parser) -> None:
         "may be given several times",
     )
     group.addoption(
+        "--gpuemu-minimize",
+        action="append",
+        default=[],
+        metavar="SEED|all",
+        help="run this case as --gpuemu-reproduce does, or all known failing ones, and find the smallest "
+        "case that still fails in the same way",
+    )
+    group.addoption(
+        "--gpuemu-minimize-to",
+        metavar="PATH",
+        help="folder, or .py file, for the stand-alone scripts of --gpuemu-minimize (default: "
+        ".gpuemu/minimized beside gpuemu.toml)",
+    )
+    group.addoption(
         "--gpuemu-time",
         type=_seconds,
         metavar="SECONDS",
@@ -90,21 +112,33 @@ def add_options(parser: pytest.Parser) -> None:
         "how many of its known failing seeds are collected for a test (default 50)",
         default=None,
     )
+    parser.addini(
+        "gpuemu_auto_minimize",
+        "whether the first failure of each kind is minimized at once: on, off, or for how many seconds "
+        "(default 2)",
+        default=None,
+    )
 
 
 def check_options(config: pytest.Config) -> None:
     """Raise UsageError for a wrong ini value or case id, before anything is collected."""
     _ini_count(config, "gpuemu_fuzz")
     _ini_count(config, "gpuemu_known_seeds")
-    if config.getoption("gpuemu_reproduce"):
-        from pytest_gpuemu.engine.errors import SeedError
-        from pytest_gpuemu.engine.plan import parse_case_id
+    _auto_minimize_s(config)
+    for option in ("reproduce", "minimize"):
+        for text in config.getoption(f"gpuemu_{option}"):
+            if (option, text) != ("minimize", ALL):
+                _check_case_id(f"--gpuemu-{option}", text)
 
-        for text in config.getoption("gpuemu_reproduce"):
-            try:
-                parse_case_id(text)
-            except SeedError as error:
-                raise pytest.UsageError(f"--gpuemu-reproduce={text}: {error}") from None
+
+def _check_case_id(option: str, text: str) -> None:
+    from pytest_gpuemu.engine.errors import SeedError
+    from pytest_gpuemu.engine.plan import parse_case_id
+
+    try:
+        parse_case_id(text)
+    except SeedError as error:
+        raise pytest.UsageError(f"{option}={text}: {error}") from None
 
 
 def read_settings(config: pytest.Config, project: FuzzSettings, master_seed: int | None = None) -> Settings:
@@ -113,16 +147,24 @@ def read_settings(config: pytest.Config, project: FuzzSettings, master_seed: int
     master_seed is the one that xdist's controller chose, if this is a worker.
     """
     forced = config.getoption("gpuemu_fuzz")
+    minimize = tuple(dict.fromkeys(config.getoption("gpuemu_minimize")))
+    minimize_all = ALL in minimize
+    if minimize_all:  # the known failing seeds, and no campaigns
+        forced, minimize = 0, ()
     given_seed = config.getoption("gpuemu_seed")
     return Settings(
         cases=_first(forced, _ini_count(config, "gpuemu_fuzz"), project.cases),
         cases_forced=forced,
         # Below 2**48: short to read and to type.
         master_seed=_first(master_seed, given_seed, project.seed, secrets.randbits(48)),
-        reproduce=tuple(dict.fromkeys(config.getoption("gpuemu_reproduce"))),
+        reproduce=tuple(dict.fromkeys([*config.getoption("gpuemu_reproduce"), *minimize])),
         time_s=config.getoption("gpuemu_time") or project.time_s,
         socket=config.getoption("gpuemu_socket"),
         known_seeds=_first(_ini_count(config, "gpuemu_known_seeds"), project.known_seeds),
+        minimize=minimize,
+        minimize_all=minimize_all,
+        minimize_to=config.getoption("gpuemu_minimize_to"),
+        auto_minimize_s=_auto_minimize_s(config),
     )
 
 
@@ -157,6 +199,18 @@ def _whole(text: str, way_out: str) -> int:
         kind = "is negative" if text[:1] == "-" and text[1:].isdecimal() else "is not a whole number"
         raise argparse.ArgumentTypeError(f"{text!r} {kind}: {way_out}")
     return int(text)
+
+
+def _auto_minimize_s(config: pytest.Config) -> float:
+    text = str(config.getini("gpuemu_auto_minimize") or "").strip().lower()
+    if text in _AUTO_MINIMIZE_S:
+        return _AUTO_MINIMIZE_S[text]
+    try:
+        return _seconds(text)
+    except argparse.ArgumentTypeError:
+        raise pytest.UsageError(
+            f"ini option gpuemu_auto_minimize: {text!r} is neither on, off nor a number of seconds above 0"
+        ) from None
 
 
 def _ini_count(config: pytest.Config, key: str) -> int | None:

@@ -19,7 +19,7 @@ import pytest
 from _pytest.runner import call_and_report
 
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
-from pytest_gpuemu.pytest_items import fixture, generators, grouping, running
+from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
 from pytest_gpuemu.pytest_items.ids import MARKER, Fuzz, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome
@@ -133,8 +133,14 @@ class Runner:
             result = yield
             second.run(again)
         except BaseException as error:
+            in_second_run = cases.bound is not second.first
             outcome = pyfuncitem.stash[_OUTCOME] = cases.ended(error)
-            if outcome.status == FAILED or isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
+            if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
+                raise
+            if outcome.status == FAILED:
+                minimizing.minimize_failure(
+                    self.session, pyfuncitem, cases, outcome, error, again, in_second_run=in_second_run
+                )
                 raise
             self._refuse_if_flaky(pyfuncitem, outcome)
             if isinstance(error, CannotRunHere):
@@ -188,6 +194,7 @@ class Runner:
                 )
                 if first != str(item.nodeid):
                     report.longrepr = grouping.pointer(outcome.text, first)
+            minimizing.add_to_report(item, report, getattr(call.excinfo, "value", None))
             if isinstance(getattr(call.excinfo, "value", None), KernelMismatch):
                 _shorten_summary(report, outcome.text)
         return report

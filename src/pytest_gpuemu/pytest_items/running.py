@@ -91,10 +91,11 @@ class RunningCases:
             self._started += time.perf_counter() - started  # a case's duration is that of its first run
 
     def commands(self, case_id: str) -> list[str]:
-        """What to type to run this case again: the item's own node id, and the seed anywhere."""
+        """What to type to run this case by the item's own node id, by the seed anywhere, and to shrink it."""
         nodeid = from_invocation_dir(seed_nodeid(self.test_id, case_id), self.item.config)
         quoted = shlex.quote(nodeid) if set(nodeid) & set('"$`\\!') else f'"{nodeid}"'
-        return [f"pytest {quoted}", f"pytest --gpuemu-reproduce={shlex.quote(case_id)}"]
+        seed = shlex.quote(case_id)
+        return [f"pytest {quoted}", f"pytest --gpuemu-reproduce={seed}", f"pytest --gpuemu-minimize={seed}"]
 
     def begin(self, case_id: str) -> None:
         """Get ready to call the test function with this case."""

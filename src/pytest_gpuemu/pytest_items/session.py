@@ -81,6 +81,8 @@ class FuzzSession:
         """
         cap = self.settings.known_seeds
         newest = self.known.get(test, [])[-cap:] if cap else []
+        if self.settings.minimize_all:
+            newest = self.known.get(test, [])
         return sorted(newest, key=lambda case_id: (int(case_id.partition("~")[0]), case_id))
 
     def op_of(self, marker: pytest.Mark) -> Op:

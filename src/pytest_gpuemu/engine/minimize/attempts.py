@@ -91,7 +91,7 @@ class Attempts:
         self.plan, self.edits = plan, edits
 
     def _without_the_drawn(self, edits: Edits) -> Edits:
-        """Edits that say only what the seed does not draw itself, for a short case id; dims in their order."""
+        """Edits that say only what the seed does not draw itself: a short case id; dims in their order."""
         edits = replace(
             edits, dims={name: edits.dims[name] for name in self.op.dim_names if name in edits.dims}
         )
