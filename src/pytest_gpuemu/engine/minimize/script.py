@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.references import optional_params
 from pytest_gpuemu.engine.verdict import Verdict
 
 MAX_ELEMENTS = 512
@@ -24,6 +25,7 @@ class Case:
     seed = {seed}
     params = {params}
     config = {config}
+    shape, dtype, layout = {first}
 
     def __init__(self, convert=lambda array: array):
         self.inputs = {{name: convert(array) for name, array in INPUTS.items()}}
@@ -34,7 +36,14 @@ class Case:
         return Case(CONVERT[library])
 
     def run(self, kernel):
-        output = kernel(**self.inputs, **self.params)
+        try:
+            takes = set(inspect.signature(kernel).parameters)
+        except (TypeError, ValueError):
+            takes = set()
+        given = self.params.items()
+        params = {{name: value for name, value in given if name in takes or name not in OPTIONAL}}
+        by_name = takes.issuperset(self.inputs)
+        output = kernel(**self.inputs, **params) if by_name else kernel(*self.inputs.values(), **params)
         self.check(output)
         return output
 
@@ -100,11 +109,12 @@ def write_script(
     dtypes = {
         output.name: output.dtype or next(iter(case.plan.dtypes.values())) for output in case.op.outputs
     }
+    plan, first = case.plan, case.op.inputs[0].name
     needs_ml_dtypes = _NOT_OF_NUMPY.intersection(case.plan.dtypes.values())
     convert = {name: _CONVERT[name] for name in libraries}
     if "torch" in convert and needs_ml_dtypes:
         convert["torch"] = _CONVERT_COPIED
-    lines = [f'"""{title}"""', "", *imports, "", "import numpy as np"]
+    lines = [f'"""{title}"""', "", "import inspect", *imports, "", "import numpy as np"]
     lines += [_IMPORTS[name] for name in libraries if name in _IMPORTS]
     lines += ["import ml_dtypes  # names of dtypes for NumPy", ""] if needs_ml_dtypes else [""]
     lines += ["inf, nan = np.inf, np.nan", "INPUTS = {"]
@@ -117,10 +127,16 @@ def write_script(
         "}",
         f"ALLOWED = {allowed!r}  # how far an element may be off",
         f"DTYPES = {dtypes!r}",
+        f"OPTIONAL = {sorted(optional_params(case.op))!r}  # params that the kernel need not take",
         "CONVERT = {",
         *(f"    {name!r}: {text}," for name, text in convert.items()),
         "}",
-        _CASE.format(seed=case.plan.seed, params=repr(case.params), config=repr(case.plan.config)),
+        _CASE.format(
+            seed=case.plan.seed,
+            params=repr(case.params),
+            config=repr(case.plan.config),
+            first=repr((plan.shapes[first], plan.dtypes[first], plan.layouts[first])),
+        ),
         "",
         f"case = Case(CONVERT[{case.op.library!r}])",
         call,
