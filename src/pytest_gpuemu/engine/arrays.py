@@ -83,6 +83,11 @@ def device_of(x: Any) -> str:
     return "cuda" if hasattr(x, "__cuda_array_interface__") else "cpu"
 
 
+def is_array_of(x: Any, library: str) -> bool:
+    """Whether x is an array of "torch" or "jax"."""
+    return _is_instance_of(x, library, "Tensor" if library == "torch" else "Array")
+
+
 def _from_torch(tensor: Any, giver: str) -> Array:
     if tensor.device.type == "meta":
         raise OutputError(f"{giver} returned a torch tensor on the meta device, which holds no values")
@@ -219,7 +224,8 @@ def _span(array: Array, elements_before: int) -> Array:
         offset = _address(array) - before - _address(root)
         if offset < 0 or offset + nbytes > root.nbytes:
             raise ValueError(f"storage_offset {elements_before} reaches outside of the array's allocation")
-    first = array[tuple(slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)]
+    turned = tuple(slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)
+    first = array[(..., *turned)]  # the ellipsis keeps an array of no dims an array
     whole = _Memory(_address(first) - elements_before * array.itemsize, nbytes, array)
     return np.asarray(whole)
 

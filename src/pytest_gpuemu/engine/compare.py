@@ -12,7 +12,8 @@ safety factor (tolerance.py), max the largest finite value of the output's dtype
 6.  rounding="saturate": r is first clamped to [-max, max], so that only ±max agrees with an overflow.
 7.  A result below the smallest normal number of float32 may be flushed to zero, in float32 and in
     bfloat16, unless the kernel computes in float64.
-8.  Any other disagreement is *undetermined* where E = inf, and else a failure.
+8.  Any other disagreement is *undetermined* where E = inf, or where the op says that no one answer is
+    right there (a gradient at a kink), and else a failure.
 9.  Integers and bools agree where they are equal (an integer reference wraps around to the output's
     dtype, or is clamped under "saturate"), or differ by no more than a step of the reference that
     its rounding leaves undecided.
@@ -132,6 +133,8 @@ class _Ladder:
             if self.open.size and self.method == "trace" and self.rules.is_floating:
                 self.method = "spread"
                 self._derived(self.bounds.widened(self.name))
+        if self.open.size and (free := self.bounds.conventional(self.name)) is not None:
+            self._settle(self.allowed, np.where(free.ravel()[self.open], np.inf, 0.0))
 
     def _agree_at_once(self, block: slice) -> Array:
         """Rules 1 and 9 for one block with nothing but rounding; measures its errors."""

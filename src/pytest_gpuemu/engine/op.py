@@ -146,6 +146,18 @@ class Invariant:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gradient:
+    """How the gradients of an op's inputs follow from that of its output.
+
+    references: acceptable ones; the best counts. Each is called with float64 arrays, `grad_output` before
+    the op's own inputs, and the params, and gives the gradients of the inputs named in `of`, in that order.
+    """
+
+    references: tuple[Reference, ...]
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Op:
     """An operator. See contracts of each field in docs/ops.md.
 
@@ -155,6 +167,10 @@ class Op:
     tolerance holds for every output; where it is None, tolerances is looked up by the case's dtype.
     shape_rule, if there, gives an output's shape that dims cannot express:
     (output name, input shapes by name, params) -> shape.
+    autotuner is the object that the configs came from, if it was one.
+    gradient, where it is known without the op's own references, is what check_grad judges by. conventions,
+    if there, gives masks by output name of the elements for which no one answer is right; it is called with
+    the reference's tolerance.ErrorBounds, and only for what disagrees.
     """
 
     name: str
@@ -177,6 +193,7 @@ class Op:
     invariants: tuple[Invariant, ...] = ()
     checks: Mapping[str, bool] = field(default_factory=dict)
     configs: tuple[Any, ...] = ()
+    autotuner: Any = None
     inplace: Mapping[str, str] = field(default_factory=dict)
     cases: int | None = None
     canonical: (
@@ -185,6 +202,8 @@ class Op:
     shape_rule: Callable[[str, Mapping[str, tuple[int, ...]], Mapping[str, Any]], tuple[int, ...]] | None = (
         None
     )
+    gradient: Gradient | None = None
+    conventions: Callable[[Any], Mapping[str, Array]] | None = None
     aliases: tuple[str, ...] = ()
     origin: str = "built-in"
     overrides: Mapping[str, Any] = field(default_factory=dict)

@@ -7,7 +7,7 @@ Elsewhere: the bound itself (trace/, spread.py), the rules for NaN and infinitie
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -101,6 +101,7 @@ class ErrorBounds:
     exact: frozenset[str] = frozenset()
     _bound: Bound | None = field(default=None, init=False)
     _spread: dict[str, Float64Array] | None = field(default=None, init=False)
+    _conventional: Mapping[str, Array] | None = field(default=None, init=False)
 
     @property
     def bound(self) -> Bound:
@@ -117,6 +118,14 @@ class ErrorBounds:
         """E of an output by its trace."""
         errors = np.asarray(self.bound.errors[name], dtype=np.float64)
         return np.zeros_like(errors) if name in self.exact else errors
+
+    def conventional(self, name: str) -> Array | None:
+        """The mask of an output's elements for which no one answer is right; None where the op has none."""
+        if self.case.op.conventions is None:
+            return None
+        if self._conventional is None:
+            self._conventional = self.case.op.conventions(self)
+        return self._conventional[name]
 
     def widened(self, name: str) -> Float64Array:
         """max(E, spread), the spread where E > 0: what the trace called exact stays exact."""

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine import arrays, interpreter, judge, references, report
+from pytest_gpuemu.engine import arrays, autograd, gradients, interpreter, judge, references, report
+from pytest_gpuemu.engine.autograd import Differentiated
 from pytest_gpuemu.engine.case import Case, build_case
 from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, KernelMismatch
 from pytest_gpuemu.engine.op import Array, Op
@@ -116,6 +117,25 @@ class _HandedOver:
             output,
             inputs=inputs,
             device=None if first is None or output is None else arrays.device_of(first),
+        )
+
+    def judge_gradients(self, called: Differentiated) -> tuple[Case, Verdict]:
+        """The verdict on the gradients of the inputs, and the case that has them as its outputs."""
+        case = self.bound.case
+        wanted = autograd.gradient_of(case)
+        of = gradients.gradient_case(case, wanted, called.outputs, self.library)
+        incoming = {
+            name: arrays.from_numpy(of.inputs[name], self.library, self.device)
+            for name in of.inputs
+            if name not in case.inputs
+        }
+        found = called.gradients(tuple(incoming.values()))
+        first = next(iter(incoming.values()))
+        return of, self.bound.judging(
+            of,
+            {gradients.grad_of(name): found[name] for name in wanted.of},
+            inputs={**incoming, **self.inputs},
+            device=arrays.device_of(first),
         )
 
 
@@ -245,16 +265,41 @@ class FuzzCase:
         self._judge(output)
         return output
 
+    def check_grad(self, function: Callable[..., Any]) -> Any:
+        """Call function(**inputs, **params), check what it returns and its gradients, and return that.
+
+        For `library="torch"` (torch.autograd) and `library="jax"` (jax.vjp). The incoming gradient comes from
+        the case's seed, in torch in any layout; each input's gradient is judged against that of the reference
+        in float64 (docs/gradients.md). Raises KernelMismatch where something is wrong, ConfigError where the
+        reference's gradients are not known.
+        """
+        __tracebackhide__ = True
+        here, op = self._here, self._here.bound.op
+        if here.library not in autograd.LIBRARIES:
+            raise ConfigError(
+                f"op {op.name!r}: check_grad differentiates by torch or JAX, and this case's arrays are "
+                f"{here.library}'s: "
+                'write library="torch" in the marker, or fuzz_case.to("torch").check_grad(…)'
+            )
+        called = autograd.differentiate(function, op, self.inputs, self.params, here.library)
+        self._judge(called.output)
+        self._take(*here.judge_gradients(called))
+        return called.output
+
     def _judge(self, output: Any) -> None:
         __tracebackhide__ = True
+        self._take(self._here.bound.case, self._here.judge(output))
+
+    def _take(self, case: Case, verdict: Verdict) -> None:
+        """Keep a verdict on a case; raise KernelMismatch where it is a failure."""
+        __tracebackhide__ = True
         bound = self._here.bound
-        verdict = self._here.judge(output)
-        excuse = interpreter.excuse(bound.case, verdict) if verdict.failed else None
+        excuse = interpreter.excuse(case, verdict) if verdict.failed else None
         if excuse is not None:
             raise CannotRunHere(excuse)
         bound.verdicts.append(verdict)
         if verdict.failed:
-            lines = report.describe_failure(bound.case, verdict, commands=bound.commands())
+            lines = report.describe_failure(case, verdict, commands=bound.commands())
             raise KernelMismatch("\n".join(lines), verdict)
 
 

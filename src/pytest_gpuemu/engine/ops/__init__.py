@@ -15,6 +15,7 @@ from pytest_gpuemu.engine.ops.attention import ATTENTION
 from pytest_gpuemu.engine.ops.backward import BACKWARD
 from pytest_gpuemu.engine.ops.convolution import CONVOLUTION
 from pytest_gpuemu.engine.ops.elementwise import ELEMENTWISE
+from pytest_gpuemu.engine.ops.gradients import with_gradients
 from pytest_gpuemu.engine.ops.indexing import INDEXING
 from pytest_gpuemu.engine.ops.linalg import LINALG
 from pytest_gpuemu.engine.ops.losses import LOSSES
@@ -54,4 +55,6 @@ def by_name(ops: Iterable[Op]) -> dict[str, Op]:
     return found
 
 
-BUILTIN_OPS: Mapping[str, Op] = MappingProxyType(by_name(op for family in FAMILIES.values() for op in family))
+BUILTIN_OPS: Mapping[str, Op] = MappingProxyType(
+    by_name(with_gradients(op for family in FAMILIES.values() for op in family))
+)

@@ -220,9 +220,23 @@ def rms_norm_backward(
     return over_deviation(inner, square), (grad_output * normed).sum(axis=_leading(input))
 
 
+def rms_norm_backward_by_cube(
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-6
+) -> tuple[Float64Array, Float64Array]:
+    """rms_norm_backward with the cube of 1/r, as autograd has it of x * rsqrt(mean(x^2) + eps).
+
+    The derivative of rsqrt is its cube, which leaves float32's range where r is above 2**42.
+    """
+    n = input.shape[-1]
+    square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
+    a, h = over_deviation(np.ones(square.shape), square), grad_output * weight
+    along = (h * input).sum(axis=-1, keepdims=True) * (a * a * a)
+    return h * a - along * input / n, (grad_output * (input * a)).sum(axis=_leading(input))
+
+
 RMS_NORM_BACKWARD = define_op(
     "rms_norm_backward",
-    reference=rms_norm_backward,
+    reference=[rms_norm_backward, rms_norm_backward_by_cube],
     schema="grad_output[rows,cols], input[rows,cols], weight[cols]"
     " -> grad_input[rows,cols], grad_weight[cols]",
     inputs=dict.fromkeys(("grad_output", "input", "weight"), FINITE),

@@ -24,7 +24,8 @@ class Arithmetic:
     unit is half the gap above 1.0; tiny the smallest normal number, below which a result may be
     flushed to zero; largest the greatest finite number. operand_unit and operand_tiny are the
     relative and absolute rounding of an operand of a matmul, of computed ones or of every one.
-    step_unit and step_tiny round the result of every single step ("storage"). rounded is the NumPy
+    step_unit and step_tiny round the result of every single step ("storage"); stored_unit, stored_tiny and
+    stored_largest are those of what is kept in the storage dtype between two kernels. rounded is the NumPy
     type that constants and inputs are rounded to.
     """
 
@@ -38,6 +39,9 @@ class Arithmetic:
     every_operand: bool = False
     step_unit: float = 0.0
     step_tiny: float = 0.0
+    stored_unit: float = 0.0
+    stored_tiny: float = 0.0
+    stored_largest: float = float("inf")
 
     def constant_error(self, value: Any) -> Any:
         """|c - rounded(c)| of a plain float or float array; 0.0 where it is exact.
@@ -84,7 +88,11 @@ def arithmetic(compute: str, storage_dtypes: Iterable[str]) -> Arithmetic:
     """
     single: dict[str, Any] = {"unit": 2.0**-24, "tiny": 2.0**-126, "largest": 3.4028234663852886e38}
     single["rounded"] = np.float32
-    unit, quantum, operand_unit, operand_quantum = _storage(storage_dtypes)
+    names = [name for name in storage_dtypes if name not in ("float32", "float64")]
+    unit, quantum, operand_unit, operand_quantum = _storage(names)
+    largest = min((float(ml_dtypes.finfo(name).max) for name in names), default=np.inf)
+    stored: dict[str, Any] = {"stored_unit": unit, "stored_tiny": quantum, "stored_largest": largest}
+    single.update(stored)
     if compute == "float32":
         return Arithmetic(name=compute, operand_unit=operand_unit, operand_tiny=operand_quantum, **single)
     if compute == "float32-strict":
@@ -111,5 +119,6 @@ def arithmetic(compute: str, storage_dtypes: Iterable[str]) -> Arithmetic:
             tiny=float(double.tiny),
             largest=float(double.max),
             rounded=np.float64,
+            **stored,
         )
     raise ConfigError(f"compute = {compute!r} is not a compute type; {did_you_mean(compute, COMPUTE_TYPES)}")
