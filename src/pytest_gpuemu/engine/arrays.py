@@ -224,8 +224,9 @@ def _span(array: Array, elements_before: int) -> Array:
         offset = _address(array) - before - _address(root)
         if offset < 0 or offset + nbytes > root.nbytes:
             raise ValueError(f"storage_offset {elements_before} reaches outside of the array's allocation")
-    turned = tuple(slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)
-    first = array[(..., *turned)]  # the ellipsis keeps an array of no dims an array
+    turned = (slice(None, None, -1) if stride < 0 else slice(None) for stride in array.strides)
+    upwards = (..., *turned)  # the ellipsis keeps an array of no dims an array
+    first = array[upwards]
     whole = _Memory(_address(first) - elements_before * array.itemsize, nbytes, array)
     return np.asarray(whole)
 
