@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from pytest_gpuemu.engine.configs import is_autotuner, read_configs
 from pytest_gpuemu.engine.errors import ConfigError, SchemaError, did_you_mean
 from pytest_gpuemu.engine.op import COMPUTE_TYPES, LAYOUTS, LIBRARIES, ROUNDINGS, SCALES, VALUES, Op
 from pytest_gpuemu.engine.read_keys import (
@@ -131,13 +132,15 @@ def narrow_op(op: Op, *, place: str | None = None, **keys: Any) -> Op:
             read_invariant(place, x) for x in read_several(place, "invariants", value)
         ),
         "checks": lambda value: read_checks(place, value),
-        "configs": lambda value: tuple(read_several(place, "configs", value)),
+        "configs": lambda value: read_configs(place, value),
         "cases": lambda value: read_positive(place, "cases", value),
     }
     for key in given:
         if key not in readers:
             raise ConfigError(f"{place}: unknown key {key!r}; {did_you_mean(key, MARKER_KEYS)}")
     changed = {key: readers[key](value) for key, value in given.items()}
+    if "configs" in given:
+        changed["autotuner"] = given["configs"] if is_autotuner(given["configs"]) else None
     overrides = {key: value for key, value in given.items() if key in CASE_KEYS}
     return dataclasses.replace(op, **changed, overrides={**op.overrides, **overrides})
 

@@ -5,7 +5,7 @@ Here: the grammar, reading it for an op, and writing it. Elsewhere: which edits 
 
     edits  = edit ("," edit)*            commas inside brackets or quotes belong to the value
     edit   = DIM "=" SIZE                a dim of the schema: rows=1
-           | "dim." DIM "=" SIZE         the same, for a dim that is called dtype, layout, values or draw
+           | "dim." DIM "=" SIZE         the same, for a dim that is called like one of the words below
            | "dtype=" DTYPE              the case's floating dtype
            | "layout=" LAYOUT            of every input;  "layout." NAME "=" LAYOUT  of one input or output
            | "values=" VALUES            of every input;  "values." INPUT "=" VALUES  of one;
@@ -14,6 +14,7 @@ Here: the grammar, reading it for an op, and writing it. Elsewhere: which edits 
            | "keep." INPUT "=" I(":"I)*  only these elements (flat C order) keep their value, others are 0
                                          (or what is nearest to 0 in the input's domain)
            | "param." NAME "=" CHOICE    one of the param's choices, as Python prints it
+           | "config=" I                 the I-th of the op's configs, from 0
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from pytest_gpuemu.engine.op import LAYOUTS, VALUES, Op
 from pytest_gpuemu.engine.values import EDIT_VALUES
 
 _OPENING, _CLOSING, _QUOTES = "([{", ")]}", "'\""
-_WORDS = ("dtype", "layout", "values", "draw")
+_WORDS = ("dtype", "layout", "values", "draw", "config")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +43,7 @@ class Edits:
     keep: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
     draw: int = 0
+    config: int | None = None
 
 
 def read_edits(op: Op, text: str) -> Edits:
@@ -53,6 +55,8 @@ def read_edits(op: Op, text: str) -> Edits:
     keep: dict[str, tuple[int, ...]] = {}
     params: dict[str, Any] = {}
     draw = 0
+    config: int | None = None
+    words = _WORDS if op.configs else _WORDS[:-1]
     for key, value in _split(op, text):
         head, dot, name = key.partition(".")
         inputs = [x.name for x in op.inputs]
@@ -60,6 +64,8 @@ def read_edits(op: Op, text: str) -> Edits:
             dtype = _one_of(op, key, value, FLOATS)
         elif key == "draw":
             draw = _size(op, key, value)
+        elif key == "config" and op.configs:
+            config = _config(op, value)
         elif head == "layout" and (
             not dot or _known(op, key, name, [*inputs, *(y.name for y in op.outputs)])
         ):
@@ -72,9 +78,18 @@ def read_edits(op: Op, text: str) -> Edits:
             params[name] = _choice(op, name, value)
         elif head == "dim" and dot and _known(op, key, name, op.dim_names):
             dims[name] = _size(op, key, value)
-        elif _known(op, key, key, (*op.dim_names, *_WORDS), kinds="dim or edit"):
+        elif _known(op, key, key, (*op.dim_names, *words), kinds="dim or edit"):
             dims[key] = _size(op, key, value)
-    return Edits(dims=dims, dtype=dtype, layouts=layouts, values=values, keep=keep, params=params, draw=draw)
+    return Edits(
+        dims=dims,
+        dtype=dtype,
+        layouts=layouts,
+        values=values,
+        keep=keep,
+        params=params,
+        draw=draw,
+        config=config,
+    )
 
 
 def write_edits(edits: Edits) -> str:
@@ -87,6 +102,7 @@ def write_edits(edits: Edits) -> str:
         *((key, str(value)) for key, value in (("draw", edits.draw),) if value),
         *((f"keep.{name}", ":".join(map(str, indices))) for name, indices in edits.keep.items()),
         *((f"param.{name}", repr(choice)) for name, choice in edits.params.items()),
+        *((key, str(index)) for key, index in (("config", edits.config),) if index is not None),
     ]
     return ",".join(f"{key}={value}" for key, value in named)
 
@@ -146,3 +162,10 @@ def _choice(op: Op, name: str, value: str) -> Any:
     raise SeedError(
         f"op {op.name!r}: edit param.{name}={value!r} is no choice of it: {', '.join(map(repr, choices))}"
     )
+
+
+def _config(op: Op, value: str) -> int:
+    index = _size(op, "config", value)
+    if index >= len(op.configs):
+        raise SeedError(f"op {op.name!r}: edit config={value}: its configs are 0 to {len(op.configs) - 1}")
+    return index

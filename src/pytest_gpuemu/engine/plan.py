@@ -276,6 +276,7 @@ def _edited(op: Op, plan: Plan, text: str) -> Plan:
         params={**plan.params, **edits.params},
         keep=edits.keep,
         draw=edits.draw,
+        config=plan.config if edits.config is None else op.configs[edits.config],
     )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.configs import describe_config
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Comparison, Finding, Verdict
 
@@ -58,7 +59,7 @@ def describe_case(case: Case) -> list[str]:
     if plan.params:
         lines += _labelled("params", ", ".join(f"{name}={value!r}" for name, value in plan.params.items()))
     if plan.config is not None:
-        lines += _labelled("config", repr(plan.config))
+        lines += _labelled("config", describe_config(case.op, plan))
     if case.op.overrides:
         narrowed = ", ".join(f"{key}={value!r}" for key, value in case.op.overrides.items())
         lines += _labelled("narrow", narrowed)

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 from _pytest.runner import call_and_report
 
+from pytest_gpuemu.engine.configs import held_to
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
 from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
@@ -159,6 +160,15 @@ class Runner:
         if param.case_id in self.session.known.get(cases.test_id, ()):
             self.session.recording.forget(cases.test_id, outcome.plan)
         return result
+
+    @pytest.hookimpl(specname="pytest_pyfunc_call", wrapper=True)
+    def pytest_gpuemu_hold_config(self, pyfuncitem: pytest.Function) -> Generator[None, Any, Any]:
+        """Every call of the test function: an autotuner has the case's configuration to choose from."""
+        cases = pyfuncitem.stash.get(CASES, None)
+        if cases is None or cases.op.autotuner is None or not cases.has_case:
+            return (yield)
+        with held_to(cases.op, cases.bound.plan.config):
+            return (yield)
 
     def _refuse_if_flaky(self, item: pytest.Function, alone: Outcome) -> None:
         """A seed that failed in the campaign and does not fail alone is still a failure."""

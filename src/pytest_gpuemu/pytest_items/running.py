@@ -68,6 +68,10 @@ class RunningCases:
         assert self._bound is not None
         return self._bound
 
+    @property
+    def has_case(self) -> bool:
+        return self._bound is not None
+
     def show(self, bound: BoundCase) -> None:
         """Let fuzz_case show this case."""
         self._bound = bound
