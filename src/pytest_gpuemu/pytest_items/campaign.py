@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from pytest_gpuemu.engine.configs import case_ids
 from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.errors import GpuemuError
 from pytest_gpuemu.engine.plan import possible_layouts, possible_values
@@ -101,8 +102,7 @@ class Campaign:
             if time_s is not None and done and time.perf_counter() - started >= time_s:
                 self.out_of_time = self.planned - done
                 return
-            if str(seed) not in left_out:
-                yield str(seed)
+            yield from (case for case in case_ids(cases.op, seed) if case not in left_out)
 
     def _run_one(
         self, cases: RunningCases, case_id: str, call: Callable[[], object], again: Callable[[], object]
