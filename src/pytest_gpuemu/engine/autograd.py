@@ -107,16 +107,27 @@ def _refusal(reference: Reference, case: Case, library: str) -> str | None:
 def _differentiated(reference: Reference, op: Op, of: tuple[str, ...], library: str) -> Reference:
     """The gradients of a reference as a function of the incoming gradients and its inputs, by position."""
 
+    if library == "torch":
+        from pytest_gpuemu.engine.trace import torch_gradient
+
+        torch_gradient.prepare()
+
     def gradient(*given: Any, **params: Any) -> Any:
-        if any(not isinstance(x, np.ndarray) and not arrays.is_array_of(x, library) for x in given):
-            raise Untraceable(f"it is differentiated by {library}")
+        def run(*given: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            inputs = dict(zip(names, given[count:], strict=True))
+            found = differentiate(reference, op, inputs, params, library)
+            gradients = found.gradients(given[:count])
+            return tuple(outputs_by_name(op, found.output).values()), tuple(gradients[name] for name in of)
+
         names = [x.name for x in op.inputs]
         count = len(given) - len(names)
-        inputs = dict(zip(names, given[count:], strict=True))
-        found = differentiate(reference, op, _library_inputs(inputs, library), params, library)
-        incoming = _library_inputs(dict(enumerate(given[:count])), library)
-        made = found.gradients(tuple(incoming.values()))
-        return tuple(arrays.to_numpy(made[name]) for name in of)
+        if not any(_is_traced(x) for x in given):
+            return tuple(
+                map(arrays.to_numpy, run(*_library_inputs(dict(enumerate(given)), library).values())[1])
+            )
+        if library != "torch":
+            raise Untraceable(f"it is differentiated by {library}")
+        return torch_gradient.traced_gradients(run, given)
 
     return _speaking_as(reference, gradient)
 
@@ -137,6 +148,10 @@ def _library_inputs(inputs: Mapping[Any, Any], library: str) -> dict[Any, Any]:
 
 def _plain(op: Op, output: Any) -> dict[str, Array]:
     return {name: arrays.to_numpy(x) for name, x in outputs_by_name(op, output).items()}
+
+
+def _is_traced(x: Any) -> bool:
+    return not isinstance(x, np.ndarray) and not any(arrays.is_array_of(x, name) for name in LIBRARIES)
 
 
 def _is_floating(x: Any) -> bool:

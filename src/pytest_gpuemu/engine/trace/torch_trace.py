@@ -65,7 +65,7 @@ class TracedTensor:
             if name == "__setitem__":
                 raise Untraceable("it writes a traced result into a plain tensor")
             return TracedTensor(Traced(run, arrays.to_numpy(args[0])))[args[1]]
-        return _call(name, args, kwargs)
+        return called(name, args, kwargs)
 
     @property
     def shape(self) -> Any:
@@ -113,7 +113,7 @@ class TracedTensor:
         if not wanted:
             return self
         dtype = wanted[0] if isinstance(wanted[0], torch.dtype) else wanted[0].dtype
-        return TracedTensor(cast(self.traced, _plain_dtype(dtype)))
+        return TracedTensor(cast(self.traced, plain_dtype(dtype)))
 
     def type_as(self, other: Any) -> TracedTensor:
         return self.to(other.dtype)
@@ -156,7 +156,7 @@ class TracedTensor:
         if name in _CASTS:
             return lambda *a, **k: TracedTensor(cast(self.traced, dtypes.numpy_dtype(_CASTS[name])))
         if name in RULES:
-            return lambda *args, **kwargs: _call(name, (self, *args), kwargs)
+            return lambda *args, **kwargs: called(name, (self, *args), kwargs)
         if name.endswith("_") and not name.startswith("_") and name[:-1] in RULES:
             return functools.partial(self._in_place, name[:-1])
         if name.startswith("__"):
@@ -164,13 +164,13 @@ class TracedTensor:
         raise Untraceable(f"it uses .{name} of a tensor")
 
     def _in_place(self, name: str, *args: Any, **kwargs: Any) -> TracedTensor:
-        self[...] = _call(name, (self, *args), kwargs)
+        self[...] = called(name, (self, *args), kwargs)
         return self
 
 
 def _binary(rule: str, swapped: bool) -> Callable[..., Any]:
     def operation(a: Any, b: Any) -> Any:
-        return _call(rule, (b, a) if swapped else (a, b), {})
+        return called(rule, (b, a) if swapped else (a, b), {})
 
     return operation
 
@@ -179,7 +179,7 @@ def _in_place(rule: str) -> Callable[..., Any]:
     def operation(a: Any, b: Any) -> Any:
         if not isinstance(a, TracedTensor):
             raise Untraceable("it writes a traced result into a plain tensor")
-        a[...] = _call(rule, (a, b), {})
+        a[...] = called(rule, (a, b), {})
         return a
 
     return operation
@@ -203,15 +203,16 @@ _OPERATORS: dict[str, Callable[..., Any]] = {
     **{f"r{name}": _binary(rule, True) for name, rule in _BINARY.items()},
     **{f"i{name}": _in_place(rule) for name, rule in _BINARY.items()},
     **{name: _binary(name, False) for name in ("eq", "ne", "lt", "le", "gt", "ge")},
-    "neg": lambda a: _call("neg", (a,), {}),
-    "abs": lambda a: _call("abs", (a,), {}),
-    "invert": lambda a: _call("bitwise_not", (a,), {}),
+    "neg": lambda a: called("neg", (a,), {}),
+    "abs": lambda a: called("abs", (a,), {}),
+    "invert": lambda a: called("bitwise_not", (a,), {}),
 }
 for _name, _operator in _OPERATORS.items():
     setattr(TracedTensor, f"__{_name}__", _operator)
 
 
-def _plain_dtype(dtype: Any) -> np.dtype[Any]:
+def plain_dtype(dtype: Any) -> np.dtype[Any]:
+    """NumPy's type of a torch dtype. Raises Untraceable for one that NumPy has not."""
     if dtype not in _NAMES:
         raise Untraceable(f"it uses the dtype {dtype}")
     return dtypes.numpy_dtype(_NAMES[dtype])
@@ -224,7 +225,7 @@ def _plain(x: Any) -> Any:
     if isinstance(x, torch.Tensor):
         return arrays.to_numpy(x.detach())
     if isinstance(x, torch.dtype):
-        return _plain_dtype(x)
+        return plain_dtype(x)
     if isinstance(x, torch.Size):
         return tuple(x)
     if isinstance(x, (list, tuple)):
@@ -254,7 +255,7 @@ def _wrapped(run: Run, result: Any) -> Any:
     return result
 
 
-def _call(name: str, args: Any, kwargs: dict[str, Any]) -> Any:
+def called(name: str, args: Any, kwargs: dict[str, Any]) -> Any:
     """Run torch's function of that name by its rule."""
     rule = RULES.get(name)
     if rule is None:
@@ -296,7 +297,7 @@ def _constructing(original: Callable[..., Any], fill: float | None) -> Callable[
                 made = original(args[0] if args else kwargs.pop("size"), 0.0, **kwargs)
             else:
                 made = original(*args, **kwargs)
-            return TracedTensor(new_array(run, tuple(made.shape), _plain(filling), _plain_dtype(made.dtype)))
+            return TracedTensor(new_array(run, tuple(made.shape), _plain(filling), plain_dtype(made.dtype)))
 
     return construct
 
