@@ -1,5 +1,6 @@
 """Coverage: pairs are counted rightly, and a campaign's seeds meet them earlier than drawn ones do."""
 
+import json
 from itertools import combinations
 
 import pytest
@@ -121,3 +122,35 @@ def test_long_rows_and_several_large_dims_come_within_a_default_campaign():
     assert sum(first < 25 for first in first_long) >= 9
     assert sum(first < 25 for first in first_large) >= 9
     assert sorted(medians)[5] < 4096  # interpreters need small cases
+
+
+def test_coverages_of_several_campaigns_are_what_they_met_together():
+    plans = [plan_case(SOFTMAX, seed) for seed in range(40)]
+    one, other, together = Coverage(SOFTMAX), Coverage(SOFTMAX), Coverage(SOFTMAX)
+    for plan in plans:
+        together.add(plan)
+        (one if plan.seed % 2 else other).add(plan)
+
+    joined = Coverage.joined([json.loads(json.dumps(each.plain())) for each in (one, other)])
+
+    assert joined.plain() == together.plain()
+    assert joined.pairs_met == together.pairs_met > max(one.pairs_met, other.pairs_met)
+    assert joined.unmet == together.unmet
+
+
+def test_coverages_of_ops_with_other_levels_are_joined_by_name():
+    narrow = narrow_op(SOFTMAX, dtypes=["float64", "float32"], values=["tiny", "uniform"])
+    one, other = covered(SOFTMAX, range(5)), covered(narrow, range(5))
+
+    joined = Coverage.joined([other.plain(), one.plain()])
+
+    assert {factor.name: factor.levels for factor in joined.factors}["dtype"] == (
+        "float64",
+        "float32",
+        "float16",
+        "bfloat16",
+    )
+    assert joined.cases == 10
+    assert sum(joined.counts["dtype"].values()) == 10
+    assert max(one.pairs_met, other.pairs_met) < joined.pairs_met <= one.pairs_met + other.pairs_met
+    assert all(pair in one.unmet_pairs(10**6) for pair in joined.unmet_pairs(10**6) if "float16" in str(pair))

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pytest_gpuemu.engine.coverage import Coverage
+from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.engine.op import Tolerance
+from pytest_gpuemu.engine.plan import plan_case
+from pytest_gpuemu.engine.worth import Worth
 from pytest_gpuemu.pytest_items import grouping, summary
 
 
@@ -64,6 +69,74 @@ def test_what_was_not_judged_is_counted_and_explained():
 
 def test_one_case_alone_has_no_rate():
     assert "cases/s" not in line_of(tally(counts={"passed": 1}))
+
+
+SOFTMAX = define_op(
+    "softmax", reference=lambda x: x, schema="x[M] -> [M]", values=["uniform", "tiny"], dtypes=["float32"]
+)
+
+
+def coverage_of(seeds):
+    coverage = Coverage(SOFTMAX)
+    for seed in seeds:
+        coverage.add(plan_case(SOFTMAX, seed))
+    return coverage.plain()
+
+
+def test_what_was_not_met_is_one_line_below():
+    one, pairs = line_of(tally(coverage=coverage_of([1]))).splitlines()
+
+    assert one.startswith("softmax: 200 cases")
+    # 1 of 7 sizes, 5 layouts and 2 distributions: three pairs of 35 + 14 + 10
+    assert pairs.startswith("  coverage 3 of 59 pairs; not met: size of M 1 ")
+    assert "; layout of x " in pairs
+    assert "; values of x " in pairs
+
+
+def test_coverage_adds_up_over_campaigns_and_is_silent_where_all_was_met():
+    lines = line_of(
+        tally(coverage=coverage_of(range(150))), tally(coverage=coverage_of(range(150, 400)))
+    ).splitlines()
+
+    met, possible = (int(word) for word in lines[1].split() if word.isdigit())
+    assert possible == 59
+    assert met > 50  # a size of 1 has neither a reversed nor a broadcast layout
+    assert "not met" not in lines[1]
+
+
+def test_verbose_names_pairs_and_fakes_that_live():
+    total = summary.OpTally("softmax")
+    total.add_campaign(
+        tally(coverage=coverage_of([1]), worth={"killed": ["zeros"], "survived": ["halved"], "notes": []})
+    )
+    lines = summary.op_line(total, verbose=True).splitlines()
+
+    assert sum(line.startswith("    not met: ") and " with " in line for line in lines) == 8
+    assert lines[-1] == "  not killed: halved"
+    assert len(summary.op_line(total).splitlines()) == 2
+
+
+def test_the_weakest_of_several_tests_tells_what_they_are_worth():
+    strict = {"killed": ["a", "b", "zeros"], "survived": [], "notes": []}
+    loose = {"killed": ["a", "b"], "survived": ["zeros"], "notes": ["zeros would pass"]}
+
+    assert line_of(tally(worth=strict)).endswith("; kills 3 of 3")
+    lines = line_of(tally(worth=strict), tally(worth=loose), tally(worth=loose)).splitlines()
+    assert lines[0].endswith("; kills 2 of 3")
+    assert lines[1:] == ["  warning: zeros would pass"]
+
+
+def test_notes_say_what_is_odd_and_where_the_tolerance_was_given():
+    worth = Worth(loose={"y": 340.2}, trivial={"zeros": "5", "ones": "7"}, ignored=["mask"])
+
+    assert summary.worth_notes(worth, Tolerance(atol=0.5, rtol=0.25)) == [
+        "the tolerance given by hand (atol=0.5, rtol=0.25, marker) is 340 times looser than the derived "
+        "one for y",
+        "under the tolerance given by hand (atol=0.5, rtol=0.25, marker), zeros would pass seed=5 "
+        "(and 1 such output more)",
+        "the reference ignores the input mask: other values of it change nothing",
+    ]
+    assert summary.worth_notes(Worth(), None) == []
 
 
 def header(**changes):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import (
@@ -80,8 +81,8 @@ class Coverage:
     counts holds, by factor name, how many cases had each level; unmet levels count 0.
     """
 
-    def __init__(self, op: Op) -> None:
-        self.factors = factors(op)
+    def __init__(self, varied: Op | Sequence[Factor]) -> None:
+        self.factors = factors(varied) if isinstance(varied, Op) else tuple(varied)
         self.cases = 0
         self.counts: dict[str, Counter[str]] = {
             factor.name: Counter(dict.fromkeys(factor.levels, 0)) for factor in self.factors
@@ -135,6 +136,36 @@ class Coverage:
             for name, levels in self.counts.items()
             if not all(levels.values())
         }
+
+    def plain(self) -> dict[str, Any]:
+        """As lists, texts and numbers, which travel between processes; read by `joined`."""
+        return {
+            "factors": [[factor.name, *factor.levels] for factor in self.factors],
+            "counts": [self.counts[name][level] for name, level in self._bits],
+            "met": [format(mask, "x") for mask in self._met],
+            "cases": self.cases,
+        }
+
+    @classmethod
+    def joined(cls, several: Iterable[Mapping[str, Any]]) -> Coverage:
+        """What several coverages have met together, as `plain` gave them; their factors may differ."""
+        given = list(several)
+        levels: dict[str, dict[str, None]] = {}
+        for one in given:
+            for name, *found in one["factors"]:
+                levels.setdefault(name, {}).update(dict.fromkeys(found))
+        whole = cls([Factor(name, tuple(found)) for name, found in levels.items()])
+        for one in given:
+            names = [(name, level) for name, *found in one["factors"] for level in found]
+            bits = [whole._bits[pair] for pair in names]
+            for (name, level), count, mask in zip(names, one["counts"], one["met"], strict=True):
+                met = int(mask, 16)
+                whole.counts[name][level] += count
+                whole._met[whole._bits[name, level]] |= sum(
+                    1 << bit for position, bit in enumerate(bits) if met >> position & 1
+                )
+            whole.cases += one["cases"]
+        return whole
 
     def unmet_pairs(self, limit: int = 5) -> list[tuple[str, str]]:
         """The first few pairs that no case had, as `factor: level` texts."""

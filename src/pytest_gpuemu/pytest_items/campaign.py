@@ -14,17 +14,22 @@ from typing import Any
 import pytest
 
 from pytest_gpuemu.engine.configs import case_ids
-from pytest_gpuemu.engine.coverage import campaign_seeds
+from pytest_gpuemu.engine.coverage import Coverage, campaign_seeds
 from pytest_gpuemu.engine.errors import GpuemuError
-from pytest_gpuemu.engine.plan import possible_layouts, possible_values
+from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.plan import Plan, possible_layouts, possible_values
+from pytest_gpuemu.engine.worth import Worth, measure
 from pytest_gpuemu.pytest_items import running
 from pytest_gpuemu.pytest_items.ids import Fuzz, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome, RunningCases
 from pytest_gpuemu.pytest_items.second_run import RUN_AGAIN_EVERY, Schedule, judged_at_the_end
 from pytest_gpuemu.pytest_items.session import FuzzSession
+from pytest_gpuemu.pytest_items.summary import worth_notes
 
 _SHOWN_REASONS = 3
 _SHOWN_SEEDS = 20
+# What asking for the worth of a test may take, of the campaign's time.
+_WORTH_SHARE, _LEAST_WORTH_S = 0.05, 0.1
 
 
 class Campaign:
@@ -43,6 +48,8 @@ class Campaign:
         self.counts: Counter[str] = Counter()
         self.reasons: Counter[str] = Counter()
         self.covered: dict[str, Counter[str]] = {name: Counter() for name in ("dtypes", "layouts", "values")}
+        self.judged_plans: list[Plan] = []
+        self.worth = Worth()
         self.crashed: list[str] = []
         self.out_of_time = 0
         self.seconds = 0.0
@@ -89,6 +96,7 @@ class Campaign:
             self.is_inside = False
             cases.release()
             self.seconds = time.perf_counter() - started
+        self._measure_worth(cases.op)
         self.conclude()
 
     def _seeds(self, cases: RunningCases, started: float) -> Iterator[str]:
@@ -157,6 +165,7 @@ class Campaign:
         elif outcome.text:
             self.reasons[f"{outcome.status}: {outcome.text.splitlines()[0]}"] += 1
         if outcome.status in (running.PASSED, FAILED, running.UNDETERMINED):
+            self.judged_plans.append(outcome.plan)
             self.covered["dtypes"][outcome.plan.dtype] += 1
             self.covered["layouts"].update(set(outcome.plan.layouts.values()))
             self.covered["values"].update(set(outcome.plan.values.values()))
@@ -190,6 +199,11 @@ class Campaign:
             pytest.skip(f"all {self.cases} cases: {why}")
         pytest.fail(f"no case was judged, of {self.cases}: {why or 'no reason given'}", pytrace=False)
 
+    def _measure_worth(self, op: Op) -> None:
+        """Would wrong outputs have passed? Asked when the kernel has run, in a small share of its time."""
+        limit_s = max(_LEAST_WORTH_S, _WORTH_SHARE * self.seconds)
+        self.worth = measure(op, self.judged_plans, limit_s)
+
     def _seed_list(self, case_ids: list[str]) -> str:
         more = len(case_ids) - _SHOWN_SEEDS
         listed = ", ".join(f"seed={case_id}" for case_id in case_ids[:_SHOWN_SEEDS])
@@ -206,6 +220,12 @@ class Campaign:
             "out_of_time": self.out_of_time,
             "seconds": self.seconds,
             "first_s": self.first_s,
+            "coverage": _covered_by(op, self.judged_plans),
+            "worth": {
+                "killed": sorted(self.worth.killed),
+                "survived": sorted(self.worth.survived),
+                "notes": worth_notes(self.worth, op.tolerance or next(iter(op.tolerances.values()), None)),
+            },
             "covered": {name: dict(found) for name, found in self.covered.items()},
             "possible": {
                 "dtypes": list(op.dtypes),
@@ -213,6 +233,13 @@ class Campaign:
                 "values": _union(possible_values(op, x) for x in op.inputs),
             },
         }
+
+
+def _covered_by(op: Op, plans: Iterable[Plan]) -> dict[str, Any]:
+    coverage = Coverage(op)
+    for plan in plans:
+        coverage.add(plan)
+    return coverage.plain()
 
 
 def _union(names: Iterable[Iterable[str]]) -> list[str]:

@@ -89,7 +89,8 @@ class Reporter:
         if not self.tallies or self.session.config.getoption("verbose") < -1:
             return
         terminalreporter.write_sep("-", f"gpuemu: master seed {self.session.settings.master_seed}")
-        for line in summary.summary_lines(self.tallies.values()):
+        verbose = self.session.config.getoption("verbose") > 0
+        for line in summary.summary_lines(self.tallies.values(), verbose):
             terminalreporter.write_line(line)
         note = self.session.recording.note
         if note is not None:

@@ -11,7 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from pytest_gpuemu.engine.coverage import Coverage
+from pytest_gpuemu.engine.op import Tolerance
+from pytest_gpuemu.engine.worth import Worth
+
 _LISTED = 4
+_PAIRS = 8
 _ONE_EACH = {"dtypes": "dtypes", "layouts": "layouts", "values": "distributions"}
 
 
@@ -28,6 +33,10 @@ class OpTally:
     covered: dict[str, Counter[str]] = field(default_factory=dict)
     possible: dict[str, dict[str, None]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
+    coverages: list[Mapping[str, Any]] = field(default_factory=list)
+    killed: set[str] = field(default_factory=set)
+    survived: set[str] = field(default_factory=set)
+    notes: dict[str, None] = field(default_factory=dict)
 
     def add_campaign(self, tally: Mapping[str, Any]) -> None:
         """Add what one campaign item reported (campaign.tally)."""
@@ -43,6 +52,12 @@ class OpTally:
         for factor, found in tally["covered"].items():
             self.covered.setdefault(factor, Counter()).update(found)
             self.possible.setdefault(factor, {}).update(dict.fromkeys(tally["possible"][factor]))
+        if tally.get("coverage"):
+            self.coverages.append(tally["coverage"])
+        if worth := tally.get("worth"):
+            self.killed.update(worth["killed"])
+            self.survived.update(worth["survived"])
+            self.notes.update(dict.fromkeys(worth["notes"]))
 
 
 def header_lines(
@@ -84,12 +99,14 @@ def header_lines(
     return lines
 
 
-def summary_lines(tallies: Iterable[OpTally]) -> list[str]:
-    """A line for each op: cases, what became of them, cases per second, what was covered."""
-    return [op_line(tally) for tally in tallies]
+def summary_lines(tallies: Iterable[OpTally], verbose: bool = False) -> list[str]:
+    """For each op a line with its cases, what became of them, cases per second, what was covered and what
+    its tests are worth; below it, what they did not meet and what is odd about them.
+    """
+    return [op_line(tally, verbose) for tally in tallies]
 
 
-def op_line(tally: OpTally) -> str:
+def op_line(tally: OpTally, verbose: bool = False) -> str:
     """`softmax: 200 cases, 3 failed; 812 cases/s; dtypes float16 float32; layouts 7 of 7; ...`."""
     cases = sum(tally.counts.values())
     parts = [f"{cases} case{'' if cases == 1 else 's'}", f"{tally.counts['failed']} failed"]
@@ -111,9 +128,52 @@ def op_line(tally: OpTally) -> str:
     for factor, words in _ONE_EACH.items():
         if tally.covered.get(factor):
             sections.append(f"{words} {_coverage(tally.covered[factor], tally.possible[factor])}")
+    if fakes := tally.killed | tally.survived:
+        # Of several tests of an op, the weakest tells.
+        sections.append(f"kills {len(fakes - tally.survived)} of {len(fakes)}")
     lines = [f"{tally.op}: {'; '.join(sections)}"]
+    if tally.coverages:
+        lines += coverage_lines(Coverage.joined(tally.coverages), verbose)
+    if verbose and tally.survived:
+        lines.append(f"  not killed: {'; '.join(sorted(tally.survived))}")
+    lines += [f"  warning: {note}" for note in tally.notes]
     lines += [f"  {count} {reason}" for reason, count in tally.reasons.most_common(3)]
     return "\n".join(lines)
+
+
+def coverage_lines(coverage: Coverage, verbose: bool = False) -> list[str]:
+    """`coverage 412 of 1210 pairs; not met: size of rows 0; layout of b reversed`; more where verbose."""
+    if not coverage.cases or not coverage.factors:
+        return []
+    unmet = [f"{factor} {' '.join(levels)}" for factor, levels in coverage.unmet.items()]
+    shown = unmet if verbose else unmet[:_LISTED]
+    more = [f"{len(unmet) - len(shown)} more"] if len(unmet) > len(shown) else []
+    line = f"  coverage {coverage.pairs_met} of {coverage.pairs_possible} pairs"
+    lines = [f"{line}; not met: {'; '.join(shown + more)}" if unmet else line]
+    if verbose:
+        lines += [f"    not met: {one} with {other}" for one, other in coverage.unmet_pairs(_PAIRS)]
+    return lines
+
+
+def worth_notes(worth: Worth, tolerance: Tolerance | None) -> list[str]:
+    """What is odd about a test, a sentence each."""
+    given = ""
+    if tolerance is not None:
+        keys = [f"{key}={getattr(tolerance, key):g}" for key in ("atol", "rtol", "ulp")]
+        given = f" ({', '.join(key for key in keys if not key.endswith('=0'))}, {tolerance.source})"
+    notes = [
+        f"the tolerance given by hand{given} is {ratio:.0f} times looser than the derived one for {name}"
+        for name, ratio in worth.loose.items()
+    ]
+    if worth.trivial:
+        fake, case_id = next(iter(worth.trivial.items()))
+        more = len(worth.trivial) - 1
+        others = f" (and {more} such output{'' if more == 1 else 's'} more)" if more else ""
+        notes.append(f"under the tolerance given by hand{given}, {fake} would pass seed={case_id}{others}")
+    notes += [
+        f"the reference ignores the input {name}: other values of it change nothing" for name in worth.ignored
+    ]
+    return notes
 
 
 def _coverage(covered: Mapping[str, int], possible: Iterable[str]) -> str:
