@@ -104,7 +104,8 @@ def detectors_table(rows: Sequence[Row]) -> list[str]:
             cells.append(counts(mutants))
         mutants = [row for row in its if row.group in HALVES]
         failed = {control_of(row) for row in controls if row.found_at is not None}
-        sharp = [row for row in found_rows(mutants) if control_of(row) not in failed]
+        passed = {control_of(row) for row in controls} - failed
+        sharp = [row for row in found_rows(mutants) if control_of(row) in passed]
         cells += [counts(controls), f"{len(sharp)} of {len(mutants)}", median(mutants)]
         body.append(cells)
     budgets = " / ".join(str(budget) for budget in BUDGETS)
@@ -204,11 +205,11 @@ def details(rows: Sequence[Row]) -> list[str]:
     ours = [row for row in rows if row.detector == OURS]
     lines = []
     for row in ours:
-        if row.group == "control" and row.found_at is not None:
+        if row.group.endswith("control") and row.found_at is not None:
             lines.append(f"ALARM     {row.kernel}, master {row.master}, seed {row.seed}: {row.message}")
-        elif row.group != "control" and row.found_at is None:
+        elif not row.group.endswith("control") and row.found_at is None:
             lines.append(f"SURVIVES  {row.kernel} [{row.bug}]")
-        elif row.group != "control" and (row.found_at or 0) > BUDGETS[1]:
+        elif not row.group.endswith("control") and (row.found_at or 0) > BUDGETS[1]:
             lines.append(f"late      {row.kernel} [{row.bug}]: case {row.found_at}, seed {row.seed}")
     return lines
 
@@ -220,7 +221,8 @@ def tables(rows: Sequence[Row]) -> list[str]:
     lines += ["## Correct kernels", "", *controls_lines(rows), ""]
     for group in HALVES:
         lines += [f"## By bug class: {TITLES[group]}", "", *classes_table(rows, group), ""]
-    lines += ["## Triton kernels, under its interpreter", "", *triton_lines(rows), ""]
+    if any(row.group == "Triton mutant" for row in rows):
+        lines += ["## Triton kernels, under its interpreter", "", *triton_lines(rows), ""]
     late = late_lines(rows)
     if late:
         lines += ["## Found late, or not at all", "", *late, ""]
