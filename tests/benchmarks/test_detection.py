@@ -66,7 +66,7 @@ def test_the_report_counts_finds_within_each_budget():
     ]
 
     assert detectors_table(rows)[-1] == (
-        "| **pytest-gpuemu** | 1 / 2 / 2 of 2 | 0 / 0 / 0 of 1 | 0 / 0 / 1 of 2 | 0 of 3 | 8.5 |"
+        "| **pytest-gpuemu** | 1 / 2 / 2 of 2 | 0 / 0 / 0 of 1 | 0 / 0 / 1 of 2 | 2 of 3 | 8.5 |"
     )
     assert classes_table(rows, "tuned beside")[-1] == "| **all** | 2 | 1 | 2 | 2 | 8.5 |"
     assert "- alarm: sum, seed None: off" in controls_lines(rows)
