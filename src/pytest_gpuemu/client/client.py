@@ -15,10 +15,12 @@ from typing import Any
 from pytest_gpuemu.client.data import (
     BaselineComparison,
     FuzzResults,
+    MinimizeResult,
     Pong,
     ReproduceResult,
     ValidationResult,
 )
+from pytest_gpuemu.client.minimizing import minimize_here
 from pytest_gpuemu.client.recorder import Recorder
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
 from pytest_gpuemu.engine import arrays
@@ -150,6 +152,45 @@ class Client:
         return ReproduceResult(
             result=ValidationResult.from_wire(reply["result"]),
             inputs={name: to_array(tensor) for name, tensor in reply["inputs"].items()},
+        )
+
+    def minimize(
+        self,
+        seed: int | str,
+        strategy: str | None = None,
+        max_iters: int = 100,
+        run_op: Callable[[dict[str, Array]], Any] | None = None,
+        *,
+        op_fn: Callable[..., Any] | None = None,
+        op_name: str | None = None,
+    ) -> MinimizeResult:
+        """Find the smallest case that fails as the newest stored failure of a seed or case id does.
+
+        strategy is "binary-search-dims" or "binary-search-values"; None does both. The op under test runs
+        here, at most max_iters times: run_op gets a dict of the inputs, op_fn gets inputs and params by name.
+        The smallest case is stored as a failure of its own.
+        """
+        if (run_op is None) == (op_fn is None):
+            raise ClientError(
+                f"minimize({seed!r}): give either op_fn or run_op, the op to run; a failure of a test is "
+                f"minimized by `pytest --gpuemu-minimize={seed}`"
+            )
+        stored = self.reproduce(seed, op_name).result
+        found, failure = minimize_here(
+            stored,
+            lambda case: _run(run_op, op_fn, case),
+            test_id=CLIENT,
+            config=self.ping()["config"],
+            strategy=strategy,
+            max_iters=max_iters,
+        )
+        return MinimizeResult(
+            original_seed=stored.seed,
+            minimized_seed=found.seed,
+            minimized_shape=failure.shape,
+            result=stored if found.plan == found.original else self._store_failure(failure),
+            edits=found.edits,
+            iterations=found.cases,
         )
 
     def get_test_case(self, op_name: str, seed: int | None = None, **fuzz_config: Any) -> dict[str, Any]:
@@ -285,7 +326,7 @@ class Client:
     ) -> ValidationResult:
         """Store the failure of a case whose op raised, and return it as the daemon has it."""
         first = next(iter(case["inputs"].values()))
-        Recorder(Path(self.socket_path), transport=self._transport).failure(
+        return self._store_failure(
             Failure(
                 test_id=CLIENT,
                 op=op_name,
@@ -305,9 +346,13 @@ class Client:
                 duration_ms=duration_ms,
             )
         )
-        found = self.get_result(case["seed"], op_name)
+
+    def _store_failure(self, failure: Failure) -> ValidationResult:
+        """Store a failure, and return it as the daemon has it."""
+        Recorder(Path(self.socket_path), transport=self._transport).failure(failure)
+        found = self.get_result(failure.seed, failure.op)
         if found is None:
-            raise ClientError(f"the daemon lost the failure of seed {case['seed']} of {op_name!r}")
+            raise ClientError(f"the daemon lost the failure of seed {failure.seed} of {failure.op!r}")
         return found
 
 

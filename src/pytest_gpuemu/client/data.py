@@ -203,6 +203,27 @@ class ReproduceResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MinimizeResult:
+    """The smallest case that fails as a stored failure does.
+
+    minimized_seed with edits, together case_id, is what reproduces it; minimized_shape is its first input's.
+    result is its own failure, iterations how often the op was run.
+    """
+
+    original_seed: int
+    minimized_seed: int
+    minimized_shape: tuple[int, ...]
+    result: ValidationResult
+    edits: str = ""
+    iterations: int = 0
+
+    @property
+    def case_id(self) -> str:
+        """`seed~edits`: what is accepted wherever a seed is."""
+        return f"{self.minimized_seed}~{self.edits}" if self.edits else str(self.minimized_seed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaselineComparison:
     """One result of a baseline beside the one of now. regression: it passed and fails, or its largest error
     grew by more than the warn_threshold of [policies]."""

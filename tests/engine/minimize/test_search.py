@@ -8,7 +8,7 @@ from broken_kernels import double, double_op, failing_seed, failure_of, minimize
 
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.errors import ConfigError
-from pytest_gpuemu.engine.minimize import minimize
+from pytest_gpuemu.engine.minimize import minimize, signature_of_error
 from pytest_gpuemu.engine.plan import parse_case_id, plan_case
 
 
@@ -258,3 +258,17 @@ def test_an_edited_case_is_minimized_further_and_its_id_gives_the_same_plan():
 
     assert found.plan.dims == {"rows": 1, "cols": 33}
     assert plan_case(op, *parse_case_id(found.case_id)) == found.plan
+
+
+def test_a_bug_of_any_config_shows_the_first_and_one_of_a_config_keeps_it():
+    op = double_op(configs=[16, 32, 64], dims={"rows": [1], "cols": (1, 100)})
+
+    def smallest(is_wrong):
+        def fails(case_id):
+            plan = plan_case(op, *parse_case_id(case_id))
+            return signature_of_error("raises") if is_wrong(plan.config) else None
+
+        return minimize(op, 5, "config=2", fails).plan
+
+    assert smallest(lambda config: True).config == 16
+    assert smallest(lambda config: config == 64).config == 64

@@ -44,6 +44,7 @@ class Attempts:
         self.op = op
         self.original = plan
         self.failure = failure
+        self.drawn = plan_case(op, plan.seed)
         self.plan = plan
         self.edits = read_edits(op, plan.edits) if plan.edits else Edits()
         self.cases = 0
@@ -95,9 +96,7 @@ class Attempts:
         edits = replace(
             edits, dims={name: edits.dims[name] for name in self.op.dim_names if name in edits.dims}
         )
-        if self.original.edits:
-            return edits
-        drawn = self.original
+        drawn = self.drawn
         return replace(
             edits,
             dims={name: size for name, size in edits.dims.items() if size != drawn.dims[name]},
@@ -120,6 +119,7 @@ def _content(plan: Plan) -> tuple[object, ...]:
         sorted(plan.output_layouts.items()),
         sorted(plan.values.items()),
         repr(plan.params),
+        repr(plan.config),
         sorted(plan.keep.items()),
         plan.draw,
     )

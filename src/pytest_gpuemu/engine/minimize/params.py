@@ -1,7 +1,7 @@
-"""Pass: params at their first choice, which is the default.
+"""Pass: params at their first choice, which is the default, and the first configuration.
 
 The moves set all, else each on its own, to its first choice, else to the next before the present one. It
-ends since each accepted move goes up a param's list of choices.
+ends since each accepted move goes up a list of choices.
 """
 
 from __future__ import annotations
@@ -24,6 +24,13 @@ def simplify_params(attempts: Attempts) -> bool:
             before = param.choices[: _position(attempts, param.name, param.choices)]
             accepted |= any(attempts.accepts(params={param.name: choice}) for choice in before)
     return accepted
+
+
+def simplify_config(attempts: Attempts) -> bool:
+    """Whether an earlier one of the op's configurations fails, too."""
+    configs = [repr(config) for config in attempts.op.configs]
+    before = configs.index(repr(attempts.plan.config)) if configs else 0
+    return any(attempts.accepts(config=index) for index in range(before))
 
 
 def first_choices(attempts: Attempts) -> dict[str, Any]:

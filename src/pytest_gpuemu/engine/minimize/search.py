@@ -20,7 +20,7 @@ from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget, elemen
 from pytest_gpuemu.engine.minimize.dims import shrink_dims
 from pytest_gpuemu.engine.minimize.dtype import PLAINEST_FIRST, simplify_dtype
 from pytest_gpuemu.engine.minimize.layouts import simplify_layouts
-from pytest_gpuemu.engine.minimize.params import simplify_params
+from pytest_gpuemu.engine.minimize.params import simplify_config, simplify_params
 from pytest_gpuemu.engine.minimize.redraw import redraw_smaller
 from pytest_gpuemu.engine.minimize.signature import Signature
 from pytest_gpuemu.engine.minimize.values import keep_few, simplify_values
@@ -112,6 +112,16 @@ def minimize(
     return Minimized(original=plan, plan=attempts.plan, cases=cases + attempts.cases, is_complete=is_complete)
 
 
+_SIMPLIFY = (
+    simplify_dtype,
+    simplify_layouts,
+    simplify_params,
+    simplify_config,
+    simplify_values,
+    redraw_smaller,
+)
+
+
 def _search(attempts: Attempts, strategy: str | None) -> None:
     """All passes until none finds anything."""
     if strategy == "binary-search-dims":
@@ -128,7 +138,7 @@ def _search(attempts: Attempts, strategy: str | None) -> None:
     while again:
         shrink_dims(attempts, thorough=thorough)
         again = thorough = False
-        for simplify in (simplify_dtype, simplify_layouts, simplify_params, simplify_values, redraw_smaller):
+        for simplify in _SIMPLIFY:
             again |= simplify(attempts)
     keep_few(attempts)
 
