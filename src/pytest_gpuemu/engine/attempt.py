@@ -33,6 +33,7 @@ class Attempt:
     comparisons: tuple[Comparison, ...] = ()
     interpreted: dict[str, Array] = field(default_factory=dict)
     canonical_error: Finding | None = None
+    statistics_error: Finding | None = None
 
     def compared(self, bounds: ErrorBounds | None = None, **changes: Any) -> tuple[Comparison, ...]:
         """Every output compared, under these changes of its rules."""
@@ -47,7 +48,7 @@ class Attempt:
 
     @property
     def value_findings(self) -> list[Finding]:
-        found = [] if self.canonical_error is None else [self.canonical_error]
+        found = [error for error in (self.canonical_error, self.statistics_error) if error is not None]
         return found + [
             value_finding(comparison) for comparison in self.comparisons if fails(self.case.op, comparison)
         ]
@@ -103,6 +104,12 @@ def attempt(
         misfits=misfits,
     )
     if misfits or not op.checks_for("values"):
+        return made
+    if op.statistics is not None:
+        inputs = references.float64_inputs(case)
+        if (message := op.statistics(fitting, inputs, case.params)) is not None:
+            name = op.outputs[0].name
+            made.statistics_error = Finding(kind="InvariantViolation", message=message, output=name)
         return made
     made.rules = {
         name: Rules(

@@ -36,7 +36,7 @@ def case_ids(op: Op, seed: int) -> list[str]:
 def describe_config(op: Op, plan: Plan) -> str:
     """Which of the configurations it is, and the configuration as its own text."""
     at = next((i for i, config in enumerate(op.configs) if config is plan.config), None)
-    text = str(plan.config) if type(plan.config).__str__ is not object.__str__ else repr(plan.config)
+    text = repr(plan.config) if isinstance(plan.config, str) else str(plan.config)
     return text if at is None else f"{at} of 0 to {len(op.configs) - 1}: {text}"
 
 

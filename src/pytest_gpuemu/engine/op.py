@@ -165,6 +165,8 @@ class Op:
     bools as they are) and the params. canonical maps outputs to what is compared, for outputs with
     several right answers: argmax's index to the value at that index.
     tolerance holds for every output; where it is None, tolerances is looked up by the case's dtype.
+    statistics, if there, judges a random output in place of values: (outputs, inputs, params) -> what is
+    wrong, or None; the reference gives one right output. Two runs may then differ, unless checks say not.
     shape_rule, if there, gives an output's shape that dims cannot express:
     (output name, input shapes by name, params) -> shape.
     autotuner is the object that the configs came from, if it was one.
@@ -199,6 +201,9 @@ class Op:
     canonical: (
         Callable[[Mapping[str, Array], Mapping[str, Array], Mapping[str, Any]], Mapping[str, Array]] | None
     ) = None
+    statistics: (
+        Callable[[Mapping[str, Array], Mapping[str, Array], Mapping[str, Any]], str | None] | None
+    ) = None
     shape_rule: Callable[[str, Mapping[str, tuple[int, ...]], Mapping[str, Any]], tuple[int, ...]] | None = (
         None
     )
@@ -221,8 +226,11 @@ class Op:
         return tuple(dict.fromkeys(name for x in self.inputs for dim in x.dims for name in dim.names))
 
     def checks_for(self, name: str) -> bool:
-        """Whether the check of that name is on; all are, unless the marker switched them off."""
-        return self.checks.get(name, True)
+        """Whether the check of that name is on; all are, unless the marker switched them off.
+
+        A random output need not have the same bits twice.
+        """
+        return self.checks.get(name, name != "deterministic" or self.statistics is None)
 
 
 def tensor_shape(dims: Sequence[DimExpr], sizes: Mapping[str, int]) -> tuple[int, ...]:

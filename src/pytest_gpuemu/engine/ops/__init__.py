@@ -22,6 +22,7 @@ from pytest_gpuemu.engine.ops.losses import LOSSES
 from pytest_gpuemu.engine.ops.normalization import NORMALIZATION
 from pytest_gpuemu.engine.ops.ordering import ORDERING
 from pytest_gpuemu.engine.ops.quantization import QUANTIZATION
+from pytest_gpuemu.engine.ops.random import RANDOM
 from pytest_gpuemu.engine.ops.reductions import REDUCTIONS
 from pytest_gpuemu.engine.ops.softmax import SOFTMAXES
 
@@ -39,6 +40,7 @@ FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
         "indexing": INDEXING,
         "losses": LOSSES,
         "quantization": QUANTIZATION,
+        "random": RANDOM,
         "backward": BACKWARD,
     }
 )
