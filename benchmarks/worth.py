@@ -1,7 +1,7 @@
 """What asking for the worth of a test costs, beside the campaign without its kernel.
 
-Run: python benchmarks/worth.py [op ...]. In seconds of this process: drawing, building and judging the right output of
-each case, then the worth, within the limit that a campaign gives it.
+Run: python benchmarks/worth.py [op ...]. In seconds of this process: drawing, building and judging the right
+output of each case, then the worth, within the limit that a campaign gives it.
 """
 
 from __future__ import annotations
