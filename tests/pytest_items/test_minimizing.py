@@ -63,6 +63,7 @@ def test_the_smallest_case_fails_from_its_id_alone(pytester, seed):
     smaller = run(pytester, f"--gpuemu-reproduce={seed}~N=9,values.x=zeros")
 
     assert [name.partition("[")[2] for name in failed_ids(result)] == [f"seed={seed}~N=10,values.x=zeros]"]
+    assert "smallest failing case" not in result.stdout.str()  # it was found before
     smaller.assert_outcomes(passed=1)
 
 
@@ -115,7 +116,7 @@ def test_a_seed_that_passes_is_left_alone(pytester, seed):
     result = run(pytester, f"--gpuemu-minimize={seed}~N=9")
 
     result.assert_outcomes(passed=1)
-    assert "smallest" not in result.stdout.str()
+    assert "smallest failing case" not in result.stdout.str()
 
 
 def test_an_exception_is_minimized_too_and_keeps_its_place(pytester, seed):

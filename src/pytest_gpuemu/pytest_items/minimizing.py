@@ -57,12 +57,15 @@ class Budget:
 def budget_of(session: FuzzSession, item: pytest.Item, outcome: Outcome) -> Budget | None:
     """What minimizing this failing item may cost; None where it is not to be minimized.
 
-    By itself the plugin minimizes the first failure of each kind of a test.
+    By itself the plugin minimizes the first failure of each kind of a test, if its case is one that a seed
+    draws.
     """
     settings = session.settings
     if settings.minimize_all or outcome.case_id in settings.minimize:
         return Budget(_MOST_CASES, None, asked=True)
-    if not settings.auto_minimize_s or item.get_closest_marker("xfail"):
+    edits = outcome.plan.edits.split(",") if outcome.plan.edits else []
+    is_edited = any(not edit.startswith("config=") for edit in edits)  # by somebody, or minimized before
+    if not settings.auto_minimize_s or is_edited or item.get_closest_marker("xfail"):
         return None
     kind = (test_id_of(item), outcome.alike)
     seen = item.config.stash.setdefault(_ALIKE, set())
@@ -231,7 +234,7 @@ def _path(session: FuzzSession, item: pytest.Function, found: Minimized) -> Path
         return Path(given).absolute()
     folder = session.store / "minimized" if given is None else Path(given).absolute()
     name = re.sub(r"\W+", "_", test_id_of(item).rpartition("::")[2]).strip("_")
-    return folder / f"{name}_{found.seed}.py"
+    return folder / f"{name.removeprefix('test_')}_{found.seed}.py"  # no name that pytest collects
 
 
 def _libraries(item: pytest.Function, cases: RunningCases) -> list[str]:
