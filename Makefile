@@ -1,6 +1,8 @@
 # make demo    a virtual environment, and the main job on the example kernels
 # make test    a virtual environment, and every test that runs without a GPU
 # make lint    ruff and mypy --strict
+# make test-lowest   the tests on the lowest versions that are allowed (Python 3.10)
+# make detection     hours: the detection benchmark beside its rivals, written to docs/detection.md
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
@@ -8,7 +10,7 @@ PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 LOWEST_PYTHON ?= python3.10
 JOBS ?= 2
 
-.PHONY: demo test lint format test-lowest detection docs clean
+.PHONY: demo test lint format test-lowest detection clean
 
 $(VENV)/base: pyproject.toml
 	$(PYTHON) -m venv $(VENV)
@@ -37,6 +39,9 @@ lint: $(VENV)/lint
 format: $(VENV)/lint
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+detection: $(VENV)/test
+	$(BIN)/python -m benchmarks.detection --masters 20 --detectors all --jobs $(JOBS) --write docs/detection.md
 
 test-lowest:
 	$(LOWEST_PYTHON) -m venv .venv-lowest

@@ -71,7 +71,7 @@ def play(page: Path, folder: Path) -> list[str]:
         "COLUMNS": "110",
         "HOME": str(folder),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTEST_ADDOPTS": "-p no:randomly",
+        "PYTEST_ADDOPTS": "-p no:randomly -p no:asyncio",
     }
     wrong = []
     for block in BLOCK.finditer(page.read_text()):

@@ -171,7 +171,9 @@ def test_squares_of_root_values_come_near_the_limits_of_the_dtype(dtype):
     form = properties(dtype)
     squares = np.concatenate([drawn("root", dtype, seed=seed).ravel() for seed in SEEDS]) ** 2
 
-    assert form.max / 4 < squares.max() <= form.max
+    # Where a kernel's own float32 is as narrow, a row of squares still has a sum.
+    limit = form.max if dtype == "float16" else largest_value(dtype, max(ROWS, COLS))
+    assert limit / 4 < squares.max() <= limit
     assert form.smallest_normal / 4 <= squares.min() < form.smallest_normal
 
 

@@ -130,7 +130,9 @@ def one_signed(draws: Draws) -> Float64Array:
 
 def root(draws: Draws) -> Float64Array:
     """Magnitudes near the root of the largest or smallest normal value: squares near the limits."""
-    largest = draws.form.max / draws.rng.choice((1.0, 4.0 * max(draws.cols, 1)))
+    # A sum of squares beyond float32 leaves nothing to judge; beyond float16 it is an ordinary float32.
+    is_narrow = draws.form.max < 2.0**100
+    largest = draws.rng.choice((draws.form.max, draws.limit)) if is_narrow else draws.limit
     high, low = sqrt(largest), sqrt(draws.form.smallest_normal)
     how = draws.rng.choice(("high", "low", "rows", "mixed"))
     size: Float64Array

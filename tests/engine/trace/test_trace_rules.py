@@ -441,3 +441,14 @@ def test_nothing_that_the_reference_writes_reaches_the_case():
 
     bound_of(reference, x=x)
     assert (x == X).all()
+
+
+def test_a_sum_over_two_axes_is_bounded_in_either_order():
+    """Guards: partial sums were taken in memory order, where taps of both signs cancel at once; a
+    convolution that sums over the channels first has larger ones."""
+    channels = 64
+    x = 1.0 + np.arange(channels * 2).reshape(channels, 2) % 7 / 7
+    w = np.stack([np.full(channels, 3.1), np.full(channels, -3.1)], axis=1)
+    bound = error_of(lambda x, w: np.einsum("ck,ck->", x, w), x=x.astype(f32), w=w.astype(f32))
+
+    assert bound >= U * np.abs(x * w).sum() * np.sqrt(2 * channels)

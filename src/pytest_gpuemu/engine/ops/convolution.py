@@ -77,9 +77,9 @@ def convolution(
     found = windows(input, kernel, stride, padding, dilation)
     out = found.shape[2 : 2 + n]
     found = found.reshape(batch, groups, per_group, prod(out), prod(kernel))
-    rows = np.swapaxes(found, 2, 3).reshape(batch, groups, prod(out), per_group * prod(kernel))
-    columns = np.swapaxes(weight.reshape(groups, outputs // groups, per_group * prod(kernel)), -1, -2)
-    result = np.swapaxes(np.matmul(rows, columns), -1, -2).reshape(batch, outputs, *out)
+    filters = weight.reshape(groups, outputs // groups, per_group, prod(kernel))
+    # Two axes, since kernels sum over channels and taps in either order.
+    result = np.einsum("bgcpk,gock->bgop", found, filters, optimize=True).reshape(batch, outputs, *out)
     return result if bias is None else result + bias.reshape(outputs, *(1,) * n)
 
 

@@ -43,11 +43,12 @@ def contract(
     b: Any,
     f: Callable[[Array, Array], Any],
     count: int,
-    chunks: Sequence[tuple[Any, Any]],
+    chunks: Sequence[tuple[Any, Any]] | None,
 ) -> Traced:
     """f(a, b), bilinear, where each output is a sum of `count` products.
 
-    chunks are pairs of indices of a and b whose f add up to the whole, in memory order.
+    chunks are pairs of indices of a and b whose f add up to the whole, in memory order; None where the
+    sum goes over several axes, which have no one order: then a partial sum may be as large as sum |a*b|.
     """
     run.check_time()
     A, B = np.asarray(value_of(a)), np.asarray(value_of(b))
@@ -73,8 +74,11 @@ def contract(
     norm = np.sqrt(np.maximum(f(A * A, B * B), 0.0)) if count > 1 else 0.0
     partial: Any = 0.0
     if count > 1:
-        partial = np.abs(f(A, B)) if special is not False else np.abs(total)
-        partial = _largest_partial(partial, f, A, B, chunks)
+        if chunks is None:
+            partial = f(size_a, size_b)
+        else:
+            whole = np.abs(f(A, B)) if special is not False else np.abs(total)
+            partial = _largest_partial(whole, f, A, B, chunks)
     error = propagated + accumulation(run, count, norm, partial)
     over = count * peak_a * peak_b > run.arithmetic.largest
     if over:
@@ -203,8 +207,10 @@ def _einsum_pair(run: Run, text: str, a: Any, b: Any, left: str, right: str, out
         sizes[label] = max(size, sizes.get(label, 1))
     summed = [c for c in dict.fromkeys(left + right) if c not in output]
     count = prod(sizes[c] for c in summed)
-    chunks: list[tuple[Any, Any]] = []
-    if summed:
+    chunks: list[tuple[Any, Any]] | None = []
+    if sum(sizes[c] > 1 for c in summed) > 1:
+        chunks = None
+    elif summed:
         longest = max(summed, key=lambda c: sizes[c])
         shapes = (np.shape(value_of(a)), np.shape(value_of(b)))
 
