@@ -249,8 +249,10 @@ class TestChangedInputs:
 
 
 class TestStaleMemory:
+    """Small arrays, whose blocks an allocator takes from its own lists; for large ones it may ask the system."""
+
     @pytest.mark.parametrize("which", [0, 1])
-    @pytest.mark.parametrize("count", [4, 129, 1024, 2**18])
+    @pytest.mark.parametrize("count", [4, 129, 1024])
     def test_an_array_that_numpy_allocates_next_holds_the_poison(self, count, which):
         output = keep({"y": np.zeros(count, np.float32)})
 
@@ -261,7 +263,7 @@ class TestStaleMemory:
         assert np.mean(bits(fresh) == poison_bits("float32", which)) > 0.9
 
     @pytest.mark.parametrize("which", [0, 1])
-    @pytest.mark.parametrize("count", [1024, 2**18])
+    @pytest.mark.parametrize("count", [1024, 4096])
     def test_a_tensor_that_torch_allocates_next_holds_the_poison(self, count, which):
         torch = pytest.importorskip("torch")
         output = keep({"y": torch.zeros(count)})

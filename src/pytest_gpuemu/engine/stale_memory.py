@@ -3,8 +3,8 @@
 Here: filling and freeing blocks of the sizes that a kernel is about to allocate, in NumPy, torch and CuPy.
 Elsewhere: the poison (buffers.py), what it shows (second_run.py).
 
-This is a likelihood, not a promise: an allocator is free to give other memory. Measured with NumPy and
-torch on glibc, an array of 256 bytes to 16 MiB that is allocated next holds the poison nearly always.
+This is a likelihood, not a promise: an allocator is free to give other memory, and does so now and then for
+blocks of 128 KiB and more, which glibc may take from the system.
 """
 
 from __future__ import annotations
