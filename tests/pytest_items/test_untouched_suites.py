@@ -32,6 +32,27 @@ def test_nothing_heavy_is_imported(pytester):
     result.assert_outcomes(passed=2, failed=1)
 
 
+def test_the_controller_of_xdist_imports_nothing_heavy(pytester):
+    """Guards: what hands the master seed to the workers loaded NumPy in every session with -n."""
+    pytest.importorskip("xdist")
+    pytester.makepyfile(test_k="def test_it(): pass")
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure(config):
+            if not hasattr(config, "workerinput"):
+                heavy = {"numpy", "pynng", "sqlite3", "scipy", "ml_dtypes"} & set(sys.modules)
+                print("imported:", sorted(heavy))
+        """
+    )
+
+    result = pytester.runpytest_subprocess("-n1", "-p", "no:hypothesispytest", "-p", "no:randomly")
+
+    result.assert_outcomes(passed=1)
+    result.stdout.fnmatch_lines(["*imported: []"])
+
+
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q",), ("--collect-only",), ("-n1",)])
 def test_the_output_is_that_of_a_session_without_the_plugin(pytester, options):
     pytester.makepyfile(

@@ -1,7 +1,8 @@
 """pytest-xdist: what its controller decides for all workers, and what it prints for them.
 
 All workers must collect the same tests, also one that replaces a crashed one: the controller reads the
-known seeds once, and chooses the master seed. It owns the daemon, which no worker's crash ends.
+known seeds once, and chooses the master seed. It owns the daemon, which no worker's crash ends. Imports
+nothing heavy: hand_over runs before anybody knows whether a test is marked.
 """
 
 from __future__ import annotations
@@ -10,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from pytest_gpuemu.pytest_items.reporter import Reporter
 from pytest_gpuemu.pytest_items.session import fuzz_session
 
 _BEGUN = pytest.StashKey[bool]()
@@ -34,6 +34,8 @@ def begin_in_controller(config: pytest.Config) -> None:
     if config.stash.get(_BEGUN, False):
         return
     config.stash[_BEGUN] = True
+    from pytest_gpuemu.pytest_items.reporter import Reporter
+
     session = fuzz_session(config)
     reporter = Reporter(session, [])
     config.pluginmanager.register(reporter, "gpuemu-reporter")

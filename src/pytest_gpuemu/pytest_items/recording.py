@@ -13,12 +13,14 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ClientError
-from pytest_gpuemu.engine.plan import Plan
-from pytest_gpuemu.engine.verdict import Failure, Verdict
+
+if TYPE_CHECKING:
+    from pytest_gpuemu.engine.config import Config
+    from pytest_gpuemu.engine.plan import Plan
+    from pytest_gpuemu.engine.verdict import Failure, Verdict
 
 _STORE, _JOURNAL = ".gpuemu", "journal"
 # macOS allows 104 bytes with the final zero.

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_gpuemu.engine.config import Config, load_config
 from pytest_gpuemu.engine.errors import ConfigError, GpuemuError
-from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.pytest_items import recording
 from pytest_gpuemu.pytest_items.ids import MARKER, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.options import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pytest_gpuemu.engine.op import Op
 
 _SESSION = pytest.StashKey["FuzzSession"]()
 
