@@ -157,6 +157,11 @@ def _selected_backward(grad: Any, dim: int, index: Any, shape: Sequence[int], ke
     return called("scatter", (_zeros_like(grad, shape), dim, index, grad), {})
 
 
+def _copied(x: Any, source: Any, *_: Any) -> Any:
+    x[...] = source
+    return x
+
+
 def _embedding_backward(grad: Any, index: Any, rows: int, padding: int, by_frequency: bool) -> Any:
     if padding >= 0 or by_frequency:
         raise Untraceable("it differentiates an embedding with padding_idx or scale_grad_by_freq")
@@ -167,6 +172,8 @@ def _embedding_backward(grad: Any, index: Any, rows: int, padding: int, by_frequ
 _OWN: dict[str, Callable[..., Any]] = {
     "slice": _sliced,
     "index": _indexed,
+    "copy_": _copied,
+    "embedding": lambda weight, index, *_: weight[index],  # F.embedding has them the other way round
     "slice_backward": _slice_backward,
     "select_backward": _select_backward,
     "value_selecting_reduction_backward": _selected_backward,
