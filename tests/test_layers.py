@@ -43,7 +43,9 @@ def test_a_module_imports_its_own_layer_and_those_below(path):
     assert [name for name in imports(path) if layer(name) in above] == []
 
 
-@pytest.mark.parametrize("path", (SOURCE / "engine").rglob("*.py"), ids=lambda path: str(path.relative_to(SOURCE)))
+@pytest.mark.parametrize(
+    "path", (SOURCE / "engine").rglob("*.py"), ids=lambda path: str(path.relative_to(SOURCE))
+)
 def test_the_engine_knows_neither_pytest_nor_sockets(path):
     foreign = {"pytest", "_pytest"} if path.name in SOCKETS else {"pytest", "_pytest", "pynng"}
     assert [name for name in imports(path) if name.split(".")[0] in foreign] == []

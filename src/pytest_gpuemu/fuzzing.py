@@ -178,7 +178,7 @@ class SeededFuzzer:
 
     def run(self, op_fn: Callable[..., Any]) -> FuzzResults:
         """Call op_fn with the input of `config.iterations` cases. Without a reference, a case fails where
-        op_fn raises, or gives NaN or infinities for these finite inputs; a marker or a Client judges values."""
+        op_fn raises, or gives NaN or infinities for these finite inputs; a marker or a Client judges more."""
         failures = []
         for _ in range(self.config.iterations):
             case = self.next_test_case()

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 from pytest_gpuemu.client import Client, ClientError
+from pytest_gpuemu.engine.coverage import campaign_seeds
+from pytest_gpuemu.engine.ops import BUILTIN_OPS
+from pytest_gpuemu.engine.plan import plan_case
 
 
 def softmax(x):
@@ -130,6 +133,18 @@ def test_the_layouts_of_a_case_reach_the_kernel(client):
         (case,) = client.get_test_batch("softmax", 1, 3, layouts=[layout], dims=dims)
         assert case["layout"] == layout
         assert not case["inputs"]["input"].flags.c_contiguous
+
+
+def test_a_case_with_huge_strides_comes_without_them(client):
+    """Guards: a worker may not have so many addresses, and the whole batch failed for one case."""
+    op = BUILTIN_OPS["softmax"]
+    seeds = list(campaign_seeds(op, 3, 25))
+    huge = [seed for seed in seeds if "huge" in plan_case(op, seed).layouts.values()]
+
+    (case,) = client.get_test_batch("softmax", seeds=huge[:1])
+
+    assert case["layout"] == "contiguous"
+    assert case["inputs"]["input"].shape == plan_case(op, huge[0]).shapes["input"]
 
 
 def test_an_op_schema_of_the_call_decides_the_shapes(client):

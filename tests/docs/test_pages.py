@@ -1,7 +1,7 @@
 """README.md and docs/ say what is so: every example in them runs, and prints what stands there.
 
-A page is played from top to bottom in an empty folder of its own. A block whose first line is a comment with a
-file name (`# test_softmax.py`) is that file; in a `console` block each `$ ` line is run by bash, and
+A page is played from top to bottom in an empty folder of its own. A block whose first line is a comment
+with a file name (`# test_softmax.py`) is that file; in a `console` block each `$ ` line is run by bash, and
 its output is the lines below, where a line `...` stands for any lines and times and rates may differ.
 """
 
@@ -91,7 +91,9 @@ def play(page: Path, folder: Path) -> list[str]:
                 text=True,
                 timeout=300,
             )
-            shown, printed = ([masked(line) for line in lines] for lines in (command.output, done.stdout.splitlines()))
+            shown, printed = (
+                [masked(line) for line in lines] for lines in (command.output, done.stdout.splitlines())
+            )
             if not matches(shown, printed):
                 wrong.append(f"$ {command.line}\n" + "\n".join(printed))
     return wrong

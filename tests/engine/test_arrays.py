@@ -1,4 +1,4 @@
-"""Arrays of other libraries reach NumPy as the same bits, and a case's arrays reach them with their strides."""
+"""Arrays of other libraries reach NumPy as the same bits, and a case's reach them with their strides."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DTYPES = {
 def every_bit_pattern(dtype):
     """All values of a dtype of one or two bytes, else some: NaN payloads and both zeros among them."""
     dtype = np.dtype(dtype)
-    if dtype == bool:
+    if dtype.kind == "b":
         return np.array([False, True, True])
     if dtype.itemsize > 2:
         return np.arange(-50, 50).astype(dtype)
@@ -96,7 +96,7 @@ class TestTorch:
             from_numpy(np.arange(20, dtype=np.float32)[4:8], "torch", storage_offset=5)
 
     def test_a_reversed_array_cannot_run_here(self):
-        with pytest.raises(CannotRunHere, match="torch has no negative strides.*reversed"):
+        with pytest.raises(CannotRunHere, match=r"torch has no negative strides.*reversed"):
             from_numpy(np.arange(4.0)[::-1], "torch")
 
     def test_an_empty_array_keeps_its_shape(self):

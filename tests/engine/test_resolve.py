@@ -208,7 +208,7 @@ def test_a_script_refuses_what_would_lose_its_error_bound(script):
 
 
 def test_a_marker_narrows_the_tensors_of_a_built_in_op():
-    """Guards: a kernel that takes a positive weight, or writes a strided output, had to define the op anew."""
+    """Guards: a kernel that takes a positive weight had to define the op anew."""
     keys = {
         "inputs": {"weight": {"low": 0.5, "high": 2.0, "layouts": ["contiguous"]}},
         "outputs": {"output": {"layouts": ["strided"], "dtype": "float32"}},
@@ -226,5 +226,7 @@ def test_a_marker_narrows_the_tensors_of_a_built_in_op():
 
 
 def test_an_unknown_input_of_a_built_in_op_is_named():
-    with pytest.raises(ConfigError, match=r"gpuemu_op 'rms_norm': inputs: .*'wieght'.* did you mean 'weight'"):
+    with pytest.raises(
+        ConfigError, match=r"gpuemu_op 'rms_norm': inputs: .*'wieght'.* did you mean 'weight'"
+    ):
         resolve_op("rms_norm", {"inputs": {"wieght": {"low": 0.5}}}, None)

@@ -249,7 +249,7 @@ class TestChangedInputs:
 
 
 class TestStaleMemory:
-    """Small arrays, whose blocks an allocator takes from its own lists; for large ones it may ask the system."""
+    """Small arrays, whose blocks an allocator takes from its own lists; large ones it may get elsewhere."""
 
     @pytest.mark.parametrize("which", [0, 1])
     @pytest.mark.parametrize("count", [4, 129, 1024])

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from pytest_gpuemu.engine.case import Case, case_from_arrays, make_case
+from pytest_gpuemu.engine.case import Case, build_case, case_from_arrays
 from pytest_gpuemu.engine.config import Config, config_at
 from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.errors import (
@@ -32,7 +32,7 @@ from pytest_gpuemu.engine.errors import (
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.judged import judged_body
 from pytest_gpuemu.engine.op import Array, Op
-from pytest_gpuemu.engine.plan import GENERATOR_VERSION
+from pytest_gpuemu.engine.plan import GENERATOR_VERSION, plan_case
 from pytest_gpuemu.engine.processes import end_with_parent, limit_memory
 from pytest_gpuemu.engine.protocol import (
     CANNOT_RUN_HERE,
@@ -122,19 +122,29 @@ def _case_of(
 ) -> tuple[Case, bool]:
     """The case that an output belongs to, and whether the seed alone rebuilds it."""
     if given is None:
-        case = make_case(op, seed, edits)
+        case = _case(op, seed, edits)
         if params:
             case.plan = dataclasses.replace(case.plan, params={**case.plan.params, **params})
         return case, not params
     if may_be_ours and not params:
         try:
-            case = make_case(op, seed, edits)
+            case = _case(op, seed, edits)
         except GpuemuError:
             pass  # then the inputs cannot be ours, and are judged as what they are
         else:
             if _are_inputs_of(case, given):
                 return case, True
     return case_from_arrays(op_for_arrays(op, given), given, params, seed), False
+
+
+def _case(op: Op, seed: int, edits: str = "") -> Case:
+    """The case of a seed as it goes over the wire, where arrays have no strides.
+
+    An input of the huge layout is contiguous here: its addresses are more than a worker may have.
+    """
+    plan = plan_case(op, seed, edits)
+    layouts = {name: "contiguous" if layout == "huge" else layout for name, layout in plan.layouts.items()}
+    return build_case(op, dataclasses.replace(plan, layouts=layouts))
 
 
 def _are_inputs_of(case: Case, given: Mapping[str, Array]) -> bool:
@@ -168,7 +178,7 @@ def _cases(request: GetTestCase | GetTestBatch, config: Config, proxied_floats: 
     cases: list[dict[str, Any]] = []
     nbytes = 0
     for seed in seeds:
-        case = make_case(requested_op(request.op_name, overrides, config, seed), seed)
+        case = _case(requested_op(request.op_name, overrides, config, seed), seed)
         nbytes += sum(array.nbytes for array in case.originals.values())
         if cases and nbytes > MAX_BATCH_BYTES:
             break
@@ -206,7 +216,7 @@ def _inputs(message: Mapping[str, Any], config: Config) -> dict[str, Any]:
             f"this is version {GENERATOR_VERSION}: install the pytest-gpuemu that found it"
         )
     op = requested_op(message["op_name"], message["overrides"], config, message["seed"])
-    case = make_case(op, message["seed"], message["edits"])
+    case = _case(op, message["seed"], message["edits"])
     arrays = dict(case.originals)
     if message["proxied_floats"]:
         # float32 holds their values exactly, and the client of protocol 1 reads it as what it is.

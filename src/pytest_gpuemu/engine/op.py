@@ -201,9 +201,9 @@ class Op:
     canonical: (
         Callable[[Mapping[str, Array], Mapping[str, Array], Mapping[str, Any]], Mapping[str, Array]] | None
     ) = None
-    statistics: (
-        Callable[[Mapping[str, Array], Mapping[str, Array], Mapping[str, Any]], str | None] | None
-    ) = None
+    statistics: Callable[[Mapping[str, Array], Mapping[str, Array], Mapping[str, Any]], str | None] | None = (
+        None
+    )
     shape_rule: Callable[[str, Mapping[str, tuple[int, ...]], Mapping[str, Any]], tuple[int, ...]] | None = (
         None
     )
