@@ -28,6 +28,9 @@ class Bounds:
         self.asked.append("trace")
         return np.broadcast_to(np.asarray(self.errors, float), self.shape)
 
+    def conventional(self, name):
+        return None
+
     def widened(self, name):
         errors = self.traced(name)
         self.asked.append("spread")
