@@ -219,9 +219,3 @@ def _place_huge(shape: tuple[int, ...], itemsize: int, guard: int, rng: SeededRn
 def huge_axis(shape: Sequence[int]) -> int:
     """The axis whose neighbours the huge layout moves apart: the shortest of two or more."""
     return min((axis for axis, size in enumerate(shape) if size > 1), key=lambda axis: (shape[axis], axis))
-
-
-def resident_bytes(placement: Placement) -> int:
-    """About how much memory the touched pages take."""
-    pages = -(-(placement.slab + 2 * placement.guard) // PAGE) + 1
-    return placement.regions * pages * PAGE if placement.regions > 1 else placement.total

@@ -16,7 +16,6 @@ Failures go only when their test passes them (forget) or a newer failure of the 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sqlite3
 import threading
@@ -329,14 +328,6 @@ class Store:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
             raise
-
-
-def failure_body(failure: Any) -> dict[str, Any]:
-    """The fields of a verdict.Failure that the key and the timestamp columns do not hold, as JSON values."""
-    body = dataclasses.asdict(failure)
-    for name in ("test_id", "op", "seed", "edits", "timestamp"):
-        del body[name]
-    return body
 
 
 def _key(row: StoredResult | StoredFailure) -> tuple[str, str, str, str]:

@@ -70,12 +70,6 @@ def _whole(place: str, value: Any) -> int:
     return value
 
 
-def _flag(place: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ProtocolError(f"{place} = {_short(value)}: expected true or false")
-    return value
-
-
 def _table(place: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ProtocolError(f"{place} = {_short(value)}: expected an object")
