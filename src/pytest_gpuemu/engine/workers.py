@@ -41,7 +41,10 @@ class Pool:
         """Let a worker answer a message (both in protocol 2). ReferenceFailed where it hung or died."""
         worker = self._free.get()
         try:
-            if worker is None or not worker.is_alive:
+            if worker is not None and not worker.is_alive:
+                self._all.discard(worker)  # it died between two messages
+                worker = None
+            if worker is None:
                 worker = _Worker(self._command, self._root)
                 self._all.add(worker)
             return worker.run(message, limit_s)
