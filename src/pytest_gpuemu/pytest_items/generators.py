@@ -25,7 +25,10 @@ def seed_all(seed: int) -> None:
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Restore random's and NumPy's state afterwards, so that other tests draw what they always drew."""
+    """Restore their state afterwards, so that other tests draw what they always drew.
+
+    Torch's only where it was loaded before, and only that of its CPU generator.
+    """
     state, numpy_state = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     torch_state = torch.get_rng_state() if torch is not None else None
