@@ -81,10 +81,9 @@ def pytest_configure_node(node: Any) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Start the session's daemon in the controller, before the first test is sent to a worker."""
-    if any("fuzz=" in str(name) or "seed=" in str(name) for name in ids):
-        from pytest_gpuemu.pytest_items import distributed
+    from pytest_gpuemu.pytest_items import distributed
 
-        distributed.begin_in_controller(node.config)
+    distributed.begin_in_controller(node.config, [str(nodeid) for nodeid in ids])
 
 
 @pytest.fixture

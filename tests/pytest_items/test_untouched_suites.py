@@ -33,9 +33,18 @@ def test_nothing_heavy_is_imported(pytester):
 
 
 def test_the_controller_of_xdist_imports_nothing_heavy(pytester):
-    """Guards: what hands the master seed to the workers loaded NumPy in every session with -n."""
+    """Guards: what hands the master seed to the workers loaded NumPy in every session with -n, and a test
+    with a parameter of its own named seed was taken for a marked one: a daemon was started for it."""
     pytest.importorskip("xdist")
-    pytester.makepyfile(test_k="def test_it(): pass")
+    pytester.makepyfile(
+        test_k="""
+        import pytest
+
+        @pytest.mark.parametrize("n", [5], ids=["seed=5"])
+        def test_it(n):
+            pass
+        """
+    )
     pytester.makeconftest(
         """
         import sys
@@ -51,6 +60,7 @@ def test_the_controller_of_xdist_imports_nothing_heavy(pytester):
 
     result.assert_outcomes(passed=1)
     result.stdout.fnmatch_lines(["*imported: []"])
+    result.stdout.no_fnmatch_line("*gpuemu: *")
 
 
 @pytest.mark.parametrize("options", [(), ("-v",), ("-q",), ("--collect-only",), ("-n1",)])

@@ -7,11 +7,13 @@ nothing heavy: hand_over runs before anybody knows whether a test is marked.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from pytest_gpuemu.pytest_items.session import fuzz_session
+from pytest_gpuemu.pytest_items.ids import case_part, test_id
+from pytest_gpuemu.pytest_items.session import FuzzSession, fuzz_session
 
 _BEGUN = pytest.StashKey[bool]()
 
@@ -29,14 +31,14 @@ def hand_over(node: Any) -> None:
     }
 
 
-def begin_in_controller(config: pytest.Config) -> None:
-    """A worker has collected marked tests: start the daemon and print the lines that need no items."""
-    if config.stash.get(_BEGUN, False):
+def begin_in_controller(config: pytest.Config, ids: Iterable[str]) -> None:
+    """Where a worker has collected marked tests, start the daemon and print the lines that need no items."""
+    session = fuzz_session(config)
+    if config.stash.get(_BEGUN, False) or not any(_is_ours(nodeid, session) for nodeid in ids):
         return
     config.stash[_BEGUN] = True
     from pytest_gpuemu.pytest_items.reporter import Reporter
 
-    session = fuzz_session(config)
     reporter = Reporter(session, [])
     config.pluginmanager.register(reporter, "gpuemu-reporter")
     if not config.getoption("collectonly"):
@@ -45,3 +47,16 @@ def begin_in_controller(config: pytest.Config) -> None:
     if terminal is not None and config.getoption("verbose") >= 0:
         for line in reporter.header():
             terminal.write_line(line)
+
+
+def _is_ours(nodeid: str, session: FuzzSession) -> bool:
+    """Whether an item is a campaign or a case, by its id alone: `[seed=5]` may be any test's parameter."""
+    name, _, case_id = case_part(nodeid).partition("=")
+    if name != "seed":
+        return name == "fuzz"
+    arguments = session.config.args
+    return (
+        case_id in session.settings.reproduce
+        or case_id in session.known.get(test_id(nodeid), ())
+        or any(f"seed={case_id}]" in str(argument) for argument in arguments)
+    )

@@ -63,6 +63,12 @@ def test_id(nodeid: str) -> str:
     return nodeid[: found.start()] + ("]" if found[0][0] == "-" else "")
 
 
+def case_part(nodeid: str) -> str:
+    """The part of a node id that names its cases, `seed=5` or `fuzz=25`; "" where there is none."""
+    found = _LAST_PART.search(nodeid)
+    return "" if found is None else found[0][1:].partition("]")[0]
+
+
 def test_id_of(item: pytest.Item) -> str:
     return test_id(str(item.nodeid))
 
