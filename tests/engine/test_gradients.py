@@ -174,6 +174,22 @@ def test_the_trace_of_a_gradient_has_its_values_and_covers_float32(name):
             assert (error <= 2 * bound.errors[output.name] + rounding).all()
 
 
+def test_a_gradient_of_layer_norm_is_undetermined_where_the_variance_overflows():
+    """Guards: torch's own float32 kernel, which gives NaN there, was refused."""
+    layer_norm = torch.nn.functional.layer_norm
+    op = op_of(lambda input: layer_norm(input, input.shape[-1:]))
+    case = given_case(op, input=[[1e20, -2e20, 3e20], [1.0, 2.0, 4.0]])
+    leaf = torch.from_numpy(np.array(case.originals["input"])).requires_grad_()
+    layer_norm(leaf, (3,)).backward(torch.from_numpy(np.array(case.originals["grad_output"])))
+
+    verdict = judged(case, leaf.grad.numpy())
+
+    assert not verdict.failed
+    wrong = leaf.grad.numpy().copy()
+    wrong[1] *= 2  # the incoming gradient is near-equal here, so less than that is rounding
+    assert judged(case, wrong).failed
+
+
 def test_a_numpy_reference_without_a_backward_op_has_no_gradient():
     case = make_case(op_of(lambda input: np.cbrt(input)), 1)
     with pytest.raises(ConfigError, match=r"check_grad knows no gradient.*write the reference in torch"):

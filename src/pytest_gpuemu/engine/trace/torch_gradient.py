@@ -10,14 +10,17 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
+import numpy as np
 import torch
 from torch._decomp import decomposition_table
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pytest_gpuemu.engine import arrays
 from pytest_gpuemu.engine.trace.numpy_table import new_array
+from pytest_gpuemu.engine.trace.rounding import difference
 from pytest_gpuemu.engine.trace.run import Untraceable, activated
 from pytest_gpuemu.engine.trace.stored import stored
 from pytest_gpuemu.engine.trace.structural import cast
@@ -169,10 +172,42 @@ def _embedding_backward(grad: Any, index: Any, rows: int, padding: int, by_frequ
     return called("index_add", (_zeros_like(grad, (rows, flat.shape[-1])), 0, index.reshape(-1), flat), {})
 
 
+def _layer_norm(x: Any, shape: Sequence[int], weight: Any, bias: Any, eps: float) -> tuple[Any, Any, Any]:
+    """native_layer_norm: the output, the mean and 1/deviation, undetermined where the variance overflows."""
+    t, axes = x.traced, tuple(range(-len(shape), 0))
+    mean = np.mean(t, axis=axes, keepdims=True)
+    variance = np.mean(np.square(t - mean), axis=axes, keepdims=True) + eps
+    a = np.sqrt(variance) / variance  # infinity over infinity, where kernels give 0 or NaN
+    output = called("layer_norm", (x, shape, weight, bias, eps), {})
+    return output, TracedTensor(mean), TracedTensor(a)
+
+
+def _layer_norm_backward(
+    grad: Any, x: Any, shape: Sequence[int], mean: Any, a: Any, weight: Any, bias: Any, wanted: Sequence[bool]
+) -> tuple[Any, Any, Any]:
+    """In both forms that kernels have: by normalized values, and as a line in x. Either will do."""
+    t, g, m, r = x.traced, grad.traced, mean.traced, a.traced
+    axes, rows = tuple(range(-len(shape), 0)), tuple(range(x.ndim - len(shape)))
+    n, h = prod(shape), g if weight is None else g * weight.traced
+    normed = (t - m) * r
+    total, along = h.sum(axis=axes, keepdims=True), (h * t).sum(axis=axes, keepdims=True)
+    one = (h - total / n - normed * ((h * normed).sum(axis=axes, keepdims=True) / n)) * r
+    b = (total * m - along) * r * r * r / n
+    other = h * r + t * b + (-b * m - total * r / n)
+    with np.errstate(all="ignore"):
+        apart = np.asarray(difference(other.value, one.value))
+        error = np.maximum(one.error, np.where(apart == 0, 0.0, apart) + other.error)
+    of_x = TracedTensor(Traced(one.run, one.value, error))
+    of_weight = TracedTensor((g * normed).sum(axis=rows)) if wanted[1] else None
+    return of_x, of_weight, TracedTensor(g.sum(axis=rows)) if wanted[2] else None
+
+
 _OWN: dict[str, Callable[..., Any]] = {
     "slice": _sliced,
     "index": _indexed,
     "copy_": _copied,
+    "native_layer_norm": _layer_norm,
+    "native_layer_norm_backward": _layer_norm_backward,
     "embedding": lambda weight, index, *_: weight[index],  # F.embedding has them the other way round
     "slice_backward": _slice_backward,
     "select_backward": _select_backward,
