@@ -14,27 +14,6 @@ from pytest_gpuemu.engine.op import Array, Float64Array
 
 PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
 
-# The kinds of the wire first, then our own.
-KINDS = (
-    "ToleranceExceeded",
-    "NaNDetected",
-    "InfDetected",
-    "ShapeMismatch",
-    "DTypeMismatch",
-    "InvariantViolation",
-    "ReferenceError",
-    "ExecutionError",
-    "InputModified",
-    "Unwritten",
-    "GuardOverwritten",
-    "Nondeterministic",
-    "Aliased",
-    "Cached",
-    "DeviceMismatch",
-    "NotChecked",
-    "Crashed",
-)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorStats:
@@ -95,7 +74,12 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that is wrong. index, expected and actual are those of the worst element, if any."""
+    """One thing that is wrong. index, expected and actual are those of the worst element, if any.
+
+    kind is one of the wire's (ToleranceExceeded, NaNDetected, InfDetected, ShapeMismatch, DTypeMismatch,
+    InvariantViolation, ExecutionError), or of ours: InputModified, Unwritten, GuardOverwritten,
+    Nondeterministic, Aliased, Cached, DeviceMismatch.
+    """
 
     kind: str
     message: str
