@@ -292,3 +292,23 @@ def test_an_undetermined_case_is_neither_a_pass_nor_a_failure(pytester):
     )
     alone.assert_outcomes(skipped=1)
     alone.stdout.fnmatch_lines(["SKIPPED*undetermined: *"])
+
+
+def test_the_other_distribution_of_that_name_is_told(pytester):
+    """It installs a package `gpuemu`, too: which of the two an import gets is chance."""
+    folder = pytester.mkdir("gpuemu-0.0.9.dist-info")
+    folder.joinpath("METADATA").write_text("Metadata-Version: 2.1\nName: gpuemu\nVersion: 0.0.9\n")
+    pytester.syspathinsert()
+    pytester.makepyfile(
+        """
+        import pytest
+
+        @pytest.mark.gpuemu_op("relu")
+        def test_relu(fuzz_case):
+            fuzz_case.run(lambda input: input.clip(0))
+        """
+    )
+
+    result = pytester.runpytest("--collect-only")
+
+    result.stdout.fnmatch_lines(["gpuemu: the distribution gpuemu 0.0.9 is installed too*"])
