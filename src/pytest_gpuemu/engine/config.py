@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
+from pytest_gpuemu.engine.errors import ConfigError, did_you_mean, shortened
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -309,7 +309,7 @@ class _Table:
         for key in data:
             if key not in (names := tuple(known)):
                 raise ConfigError(
-                    f"{place}: unknown {prefix}{key!r} (= {_short(data[key])}); {did_you_mean(key, names)}"
+                    f"{place}: unknown {prefix}{key!r} (= {shortened(data[key])}); {did_you_mean(key, names)}"
                 )
 
     def value(self, key: str, default: Any, expected: str, is_right: Callable[[Any], bool]) -> Any:
@@ -317,7 +317,7 @@ class _Table:
             return default
         value = self.data[key]
         if not is_right(value):
-            raise ConfigError(f"{self.place}: {key} = {_short(value)}: expected {expected}")
+            raise ConfigError(f"{self.place}: {key} = {shortened(value)}: expected {expected}")
         return value
 
     def required(self, key: str, expected: str, is_right: Callable[[Any], bool]) -> Any:
@@ -334,11 +334,6 @@ class _Table:
         if not isinstance(given, list):
             raise ConfigError(f"{self.place}: [{key}] is one table: write [[{key}]], with two brackets")
         return [(f"{self.place}: [[{key}]]", entry) for entry in given]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _is_bool(value: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pytest_gpuemu.engine.verdict import Verdict
@@ -81,3 +81,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return "did you mean " + " or ".join(repr(name) for name in near) + "?"
     return "known: " + ", ".join(names)
+
+
+def shortened(value: Any) -> str:
+    """A value by `repr`, cut to 80 characters: it may be a whole message or file."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

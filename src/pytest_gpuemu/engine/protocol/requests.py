@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
-from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean
+from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean, shortened
 from pytest_gpuemu.engine.protocol.tensor import Tensor, read_tensor
 
 MAX_SEED = 2**64 - 1
@@ -33,23 +33,23 @@ def _name(place: str, value: Any) -> str:
 
 def _bounded_text(place: str, value: Any, limit: int) -> str:
     if not isinstance(value, str):
-        raise ProtocolError(f"{place} = {_short(value)}: expected a text")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected a text")
     if len(value) > limit:
         raise ProtocolError(f"{place} has {len(value)} characters; at most {limit} are taken")
     if any("\ud800" <= sign <= "\udfff" for sign in value):
-        raise ProtocolError(f"{place} = {_short(value)} has a lone surrogate, which is no text")
+        raise ProtocolError(f"{place} = {shortened(value)} has a lone surrogate, which is no text")
     return value
 
 
 def _seed(place: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_SEED:
-        raise ProtocolError(f"{place} = {_short(value)}: expected a whole number from 0 to 2**64 - 1")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected a whole number from 0 to 2**64 - 1")
     return value
 
 
 def _count(place: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise ProtocolError(f"{place} = {_short(value)}: expected a whole number from 0 to {MAX_COUNT}")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected a whole number from 0 to {MAX_COUNT}")
     return value
 
 
@@ -60,19 +60,19 @@ def _number(place: str, value: Any) -> float:
         or value != value
         or (isinstance(value, int) and abs(value) > 2**1000)
     ):
-        raise ProtocolError(f"{place} = {_short(value)}: expected a number")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected a number")
     return float(value)
 
 
 def _whole(place: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not abs(value) < 2**63:
-        raise ProtocolError(f"{place} = {_short(value)}: expected a whole number")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected a whole number")
     return value
 
 
 def _table(place: str, value: Any) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise ProtocolError(f"{place} = {_short(value)}: expected an object")
+        raise ProtocolError(f"{place} = {shortened(value)}: expected an object")
     _no_tensors(place, value)
     return value
 
@@ -91,7 +91,9 @@ def _optional(read: Reader) -> Reader:
 def _list(read: Reader) -> Reader:
     def read_list(place: str, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list) or len(value) > MAX_COUNT:
-            raise ProtocolError(f"{place} = {_short(value)}: expected a list of at most {MAX_COUNT} entries")
+            raise ProtocolError(
+                f"{place} = {shortened(value)}: expected a list of at most {MAX_COUNT} entries"
+            )
         return tuple(read(f"{place}[{i}]", entry) for i, entry in enumerate(value))
 
     return read_list
@@ -101,7 +103,7 @@ def _by_name(read: Reader) -> Reader:
     def read_table(place: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, dict) or len(value) > MAX_TENSORS:
             raise ProtocolError(
-                f"{place} = {_short(value)}: expected an object of at most {MAX_TENSORS} entries"
+                f"{place} = {shortened(value)}: expected an object of at most {MAX_TENSORS} entries"
             )
         return {_name(place, key): read(f"{place}.{key[:80]}", found) for key, found in value.items()}
 
@@ -323,7 +325,9 @@ def read_request(message: Mapping[str, Any]) -> Any:
     """The request that a decoded message is: an object of one of the classes above. Raises ProtocolError."""
     kind = message.get("type")
     if not isinstance(kind, str) or kind not in REQUESTS:
-        raise ProtocolError(f"type = {_short(kind)} is no request; {did_you_mean(str(kind)[:40], REQUESTS)}")
+        raise ProtocolError(
+            f"type = {shortened(kind)} is no request; {did_you_mean(str(kind)[:40], REQUESTS)}"
+        )
     return _fields(REQUESTS[kind], kind, {key: value for key, value in message.items() if key != "type"})
 
 
@@ -335,12 +339,12 @@ def to_message(request: Any) -> dict[str, Any]:
 
 def _fields(kind: type[Any], place: str, given: Any) -> Any:
     if not isinstance(given, Mapping):
-        raise ProtocolError(f"{place} = {_short(given)}: expected an object")
+        raise ProtocolError(f"{place} = {shortened(given)}: expected an object")
     fields = {field.name: field for field in dataclasses.fields(kind)}
     readers = _READERS[kind]
     for key in given:
         if key not in fields:
-            raise ProtocolError(f"{place}: unknown field {_short(key)}; {did_you_mean(key[:40], fields)}")
+            raise ProtocolError(f"{place}: unknown field {shortened(key)}; {did_you_mean(key[:40], fields)}")
     values = {}
     for name, field in fields.items():
         if name in given:
@@ -348,8 +352,3 @@ def _fields(kind: type[Any], place: str, given: Any) -> Any:
         elif field.default is dataclasses.MISSING:
             raise ProtocolError(f"{place}: the field {name!r} is missing")
     return kind(**values)
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
-from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean
+from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean, shortened
 from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES
 
 MAX_RANK = 32
@@ -58,13 +58,13 @@ def read_tensor(place: str, given: Any) -> Tensor:
     if isinstance(given, Tensor):
         return given
     if not isinstance(given, Mapping):
-        raise ProtocolError(f"{place} is no tensor: expected {{shape, dtype, data}}, got {_short(given)}")
+        raise ProtocolError(f"{place} is no tensor: expected {{shape, dtype, data}}, got {shortened(given)}")
     for key in ("shape", "dtype", "data"):
         if key not in given:
             raise ProtocolError(f"{place} has no {key!r}: a tensor is {{shape, dtype, data}}")
     shape, nbytes = read_form(place, given["shape"], given["dtype"])
     if not isinstance(given["data"], str):
-        raise ProtocolError(f"{place}.data is {_short(given['data'])}: expected base64 text")
+        raise ProtocolError(f"{place}.data is {shortened(given['data'])}: expected base64 text")
     try:
         data = base64.b64decode(given["data"], validate=True)
     except (binascii.Error, ValueError) as error:
@@ -80,17 +80,20 @@ def read_form(place: str, shape: Any, dtype: Any) -> tuple[tuple[int, ...], int]
     """Check a shape and a dtype. Returns the shape and the bytes that such a tensor takes."""
     if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
         raise ProtocolError(
-            f"{place}.dtype = {_short(dtype)} is not a dtype; {did_you_mean(str(dtype)[:40], ITEM_BYTES)}"
+            f"{place}.dtype = {shortened(dtype)} is not a dtype; {did_you_mean(str(dtype)[:40], ITEM_BYTES)}"
         )
     if not isinstance(shape, list) or len(shape) > MAX_RANK:
-        raise ProtocolError(f"{place}.shape = {_short(shape)}: expected a list of at most {MAX_RANK} sizes")
+        raise ProtocolError(
+            f"{place}.shape = {shortened(shape)}: expected a list of at most {MAX_RANK} sizes"
+        )
     for size in shape:
         if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size < 2**63:
-            raise ProtocolError(f"{place}.shape has {_short(size)}: expected whole numbers >= 0")
+            raise ProtocolError(f"{place}.shape has {shortened(size)}: expected whole numbers >= 0")
     nbytes = prod(shape) * ITEM_BYTES[dtype]
     if nbytes > MAX_MESSAGE_BYTES:
         raise ProtocolError(
-            f"{place}: shape {_short(shape)} of {dtype} takes {nbytes} bytes; at most {MAX_MESSAGE_BYTES} fit"
+            f"{place}: shape {shortened(shape)} of {dtype} takes {nbytes} bytes; "
+            f"at most {MAX_MESSAGE_BYTES} fit"
         )
     return tuple(shape), nbytes
 
@@ -102,8 +105,3 @@ def c_strides(shape: tuple[int, ...], item_bytes: int) -> list[int]:
         strides.append(step)
         step *= max(size, 1)
     return strides[::-1]
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
