@@ -1,4 +1,8 @@
-"""What every process of ours does at its start: end when its parent ends, stay within its memory."""
+"""Our processes: what each does at its start, and what is asked of one that is waited for.
+
+Here: ending with the parent, staying within its memory; a time limit, how it ended, its last words.
+Elsewhere: what is said to the processes that run references (workers.py, scripts.py).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,13 @@ import resource
 import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
 
 _CHECK_EVERY_S = 0.2
 _LAST_WORDS_S = 2.0
+_KEPT_STDERR = 4000
 
 
 def end_with_parent() -> None:
@@ -41,3 +49,27 @@ def how_it_ended(process: subprocess.Popen[bytes]) -> str:
         process.kill()
         code = process.wait()
     return f"was killed by signal {-code}" if code < 0 else f"ended with exit status {code}"
+
+
+@contextmanager
+def killed_after(limit_s: float, process: subprocess.Popen[bytes], late: threading.Event) -> Iterator[None]:
+    """Kill the process, and set late, where the block takes longer: reading from its pipes then ends."""
+
+    def kill() -> None:
+        late.set()
+        process.kill()
+
+    timer = threading.Timer(limit_s, kill)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def last_words(stderr: IO[bytes]) -> str:
+    """The end of what a process wrote to the file that is its stderr."""
+    stderr.seek(0, 2)
+    stderr.seek(max(0, stderr.tell() - _KEPT_STDERR))
+    return stderr.read().decode(errors="replace")

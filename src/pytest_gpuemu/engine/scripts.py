@@ -27,10 +27,9 @@ import numpy as np
 from pytest_gpuemu.engine.dtypes import DTYPES, numpy_dtype
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.processes import how_it_ended
+from pytest_gpuemu.engine.processes import how_it_ended, killed_after, last_words
 
 _HOST = "pytest_gpuemu.engine.script_host"
-_KEPT_STDERR = 4000
 
 
 class ScriptReference:
@@ -108,23 +107,15 @@ class _ScriptHost:
         """One exchange. Raises ReferenceFailed, after which this host is spent."""
         process = self._process
         late = threading.Event()
-
-        def kill() -> None:
-            late.set()
-            process.kill()
-
-        timer = threading.Timer(timeout_s, kill)
-        timer.start()
         assert process.stdin is not None
         assert process.stdout is not None
         try:
-            process.stdin.write(request.encode() + b"\n")
-            process.stdin.flush()
-            line = process.stdout.readline()
+            with killed_after(timeout_s, process, late):
+                process.stdin.write(request.encode() + b"\n")
+                process.stdin.flush()
+                line = process.stdout.readline()
         except BrokenPipeError:
             line = b""
-        finally:
-            timer.cancel()
         if line.endswith(b"\n"):
             return str(json.loads(line))
         ended = how_it_ended(process)
@@ -133,12 +124,7 @@ class _ScriptHost:
                 f"reference script {self._path} took longer than {timeout_s:g} s and was stopped; "
                 "reference_timeout_s under [validation] sets the limit"
             )
-        raise ReferenceFailed(f"reference script {self._path} {ended}\n{self._last_stderr()}".rstrip())
-
-    def _last_stderr(self) -> str:
-        self._stderr.seek(0, 2)
-        self._stderr.seek(max(0, self._stderr.tell() - _KEPT_STDERR))
-        return self._stderr.read().decode(errors="replace")
+        raise ReferenceFailed(f"reference script {self._path} {ended}\n{last_words(self._stderr)}".rstrip())
 
     def __del__(self) -> None:
         if self._process.poll() is None:

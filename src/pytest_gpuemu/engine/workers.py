@@ -12,16 +12,14 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 from pytest_gpuemu.engine.errors import ReferenceFailed
-from pytest_gpuemu.engine.processes import how_it_ended
+from pytest_gpuemu.engine.processes import how_it_ended, killed_after, last_words
 
 FRAME = struct.Struct("<Q")
 _START_S = 60.0
-_KEPT_STDERR = 4000
 
 
 class Pool:
@@ -80,9 +78,12 @@ class _Worker:
 
     def run(self, message: bytes, limit_s: float) -> bytes:
         late = threading.Event()
-        if self._is_ready or self._within(_START_S, late, self._wait_until_ready) is not None:
-            self._is_ready = True
-            answer = self._within(limit_s, late, lambda: self._exchange(message))
+        if not self._is_ready:
+            with killed_after(_START_S, self._process, late):
+                self._is_ready = self._wait_until_ready()
+        if self._is_ready:
+            with killed_after(limit_s, self._process, late):
+                answer = self._exchange(message)
             if answer is not None:
                 return answer
         ended = how_it_ended(self._process)
@@ -91,32 +92,15 @@ class _Worker:
                 f"the reference took longer than {limit_s:g} s, and its process was replaced; "
                 "reference_timeout_s under [validation] in gpuemu.toml sets the limit"
             )
+        last = last_words(self._stderr)
         raise ReferenceFailed(
-            f"the process that ran the reference {ended}, and was replaced\n{self._last_stderr()}".rstrip()
+            f"the process that ran the reference {ended}, and was replaced\n{last}".rstrip()
         )
 
-    def _within(
-        self, limit_s: float, late: threading.Event, read: Callable[[], bytes | None]
-    ) -> bytes | None:
-        """Read from the process, which is killed when the time is over: reading then ends, too."""
-
-        def kill() -> None:
-            late.set()
-            self._process.kill()
-
-        timer = threading.Timer(limit_s, kill)
-        timer.daemon = True
-        timer.start()
-        try:
-            return read()
-        finally:
-            timer.cancel()
-
-    def _wait_until_ready(self) -> bytes | None:
+    def _wait_until_ready(self) -> bool:
         """The empty frame that a worker sends once it has loaded what it needs: no reference's time."""
         assert self._process.stdout is not None
-        head = self._process.stdout.read(FRAME.size)
-        return head if len(head) == FRAME.size else None
+        return len(self._process.stdout.read(FRAME.size)) == FRAME.size
 
     def _exchange(self, message: bytes) -> bytes | None:
         """None where the process ended before its answer was complete."""
@@ -134,8 +118,3 @@ class _Worker:
         (length,) = FRAME.unpack(head)
         body = self._process.stdout.read(length)
         return body if len(body) == length else None
-
-    def _last_stderr(self) -> str:
-        self._stderr.seek(0, 2)
-        self._stderr.seek(max(0, self._stderr.tell() - _KEPT_STDERR))
-        return self._stderr.read().decode(errors="replace")
