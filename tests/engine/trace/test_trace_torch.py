@@ -23,6 +23,10 @@ def in_place(x):
     return y
 
 
+def bits(x):
+    return torch.finfo(x.dtype).bits
+
+
 def by_rows(x):
     out = torch.empty(x.shape[0], dtype=x.dtype, device=x.device)
     for i in range(x.size(0)):
@@ -172,6 +176,47 @@ def test_a_function_without_a_rule_falls_back_by_its_name():
     assert bound.method == "fallback"
     assert "i0" in bound.note
     assert np.isfinite(bound.errors["y"]).all()
+
+
+@pytest.mark.filterwarnings("ignore:size_average and reduce args will be deprecated")
+@pytest.mark.parametrize(
+    ("reference", "named"),
+    [
+        (lambda x, target: F.cross_entropy(x, target, size_average=False), "size_average"),
+        (lambda x, target: F.cross_entropy(x, target, reduce=False), "reduce"),
+        (lambda x, target: F.nll_loss(x, target, size_average=False), "size_average"),
+        (lambda x, target: F.nll_loss(x, target, reduce=False), "reduce"),
+        (lambda x, target: F.mse_loss(x, 2 * x, size_average=False), "size_average"),
+        (lambda x, target: F.mse_loss(x, 2 * x, reduce=False), "reduce"),
+        (lambda x, target: F.mse_loss(x, 2 * x, weight=torch.full((6, 8), 3.0).double()), "weight"),
+        (lambda x, target: F.embedding(target[:2], x, max_norm=0.5), "max_norm"),
+        (lambda x, target: torch.linalg.norm(x, 2), "matrix norm"),
+        (lambda x, target: torch.linalg.norm(x, 1, dim=(0, 1)), "matrix norm"),
+    ],
+)
+def test_an_argument_that_no_rule_reads_falls_back_to_torchs_own_values(reference, named):
+    plain = reference(torch.from_numpy(X.astype(np.float64)), torch.from_numpy(TARGET)).numpy()
+    bound = bound_of(reference, library="torch", x=X, target=TARGET)
+    assert bound.method == "fallback"
+    assert named in bound.note
+    assert bound.values["y"] == pytest.approx(plain, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x: x.exp() * bits(torch.linalg.vector_norm(x.float(), dtype=torch.float64)),
+        lambda x: x.exp() * bits(torch.linalg.norm(x.float(), dtype=torch.float64)),
+        lambda x: torch.full_like(x, 1.5, dtype=torch.int64) * x.exp(),
+        lambda x: x.exp() * bits(torch.zeros_like(x, dtype=torch.float32)),
+        lambda x: x.exp() * bits(torch.ones_like(x, dtype=torch.float32)),
+    ],
+)
+def test_a_dtype_that_is_asked_for_is_the_results(reference):
+    plain = reference(torch.from_numpy(X.astype(np.float64)))
+    bound = bound_of(reference, library="torch", x=X)
+    assert bound.method == "trace", bound.note
+    assert bound.values["y"] == pytest.approx(plain.numpy(), rel=1e-12)
 
 
 def test_constructors_are_restored():

@@ -115,6 +115,7 @@ def logsumexp(x: Any, dim: Any, keepdim: bool = False) -> Any:
 def vector_norm(
     x: Any, ord: Any = 2, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, p: Any = None
 ) -> Any:
+    x = cast_to(x, dtype)
     order = ord if p is None else p
     axis = axis_of(dim)
     if order in (2, "fro", None):
@@ -124,6 +125,14 @@ def vector_norm(
     if order == float("inf"):
         return np.max(np.abs(x), axis=axis, keepdims=keepdim)
     raise Untraceable(f"it calls a torch norm of order {order!r}")
+
+
+def linalg_norm(x: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None) -> Any:
+    """Of two dims, an ord that is given is a matrix norm's: 2 is the largest singular value."""
+    of_matrices = len(dim) == 2 if isinstance(dim, (tuple, list)) else dim is None and x.ndim == 2
+    if of_matrices and ord not in (None, "fro"):
+        raise Untraceable(f"it calls a torch matrix norm of order {ord!r}")
+    return vector_norm(x, ord, dim, keepdim, dtype=dtype)
 
 
 def masked_fill(x: Any, mask: Any, value: Any) -> Any:

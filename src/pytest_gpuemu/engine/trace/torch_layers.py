@@ -155,8 +155,18 @@ def attention(
     return np.matmul(composites.softmax(scores, axis=-1), value)
 
 
-def embedding(index: Any, weight: Any, padding_idx: int | None = None, *_: Any, **__: Any) -> Any:
+def embedding(
+    index: Any, weight: Any, padding_idx: int | None = None, max_norm: Any = None, *_: Any, **__: Any
+) -> Any:
+    _refuse("embedding", max_norm=max_norm)
     return np.take(weight, value_of(index), axis=0)
+
+
+def _refuse(function: str, **arguments: Any) -> None:
+    """Raise Untraceable where an argument is given that changes the values and that no rule reads."""
+    for name, given in arguments.items():
+        if given is not None:
+            raise Untraceable(f"it calls {function} with {name}=")
 
 
 def _nll(log_p: Any, target: Any, weight: Any, ignore_index: int, reduction: str) -> Any:
@@ -187,6 +197,7 @@ def cross_entropy(
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Any:
+    _refuse("cross_entropy", size_average=size_average, reduce=reduce)
     if label_smoothing or value_of(target).dtype.kind != "i":
         raise Untraceable("it calls cross_entropy with label smoothing or class probabilities")
     if x.ndim == 1:
@@ -204,6 +215,7 @@ def nll_loss(
     reduce: Any = None,
     reduction: str = "mean",
 ) -> Any:
+    _refuse("nll_loss", size_average=size_average, reduce=reduce)
     return _nll(x, target, weight, ignore_index, reduction)
 
 
@@ -215,6 +227,7 @@ def mse_loss(
     reduction: str = "mean",
     weight: Any = None,
 ) -> Any:
+    _refuse("mse_loss", size_average=size_average, reduce=reduce, weight=weight)
     squares = np.square(x - target)
     if reduction == "none":
         return squares
