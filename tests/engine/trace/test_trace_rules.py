@@ -376,6 +376,26 @@ def test_functions_that_hide_their_sums_or_run_other_code_are_not_guessed_at():
         assert bound_of(reference, x=X).method == "fallback"
 
 
+def test_arguments_of_ufunc_methods_that_no_rule_reads_are_not_guessed_at():
+    def into(method):
+        def reference(x):
+            out = np.zeros_like(x) + 0 * x
+            method(x, out)
+            return out
+
+        return reference
+
+    for reference, named in (
+        (lambda x: np.add.reduceat(x, [0, 2], axis=1, dtype=np.int64), "dtype"),
+        (into(lambda x, out: np.add.reduceat(x, range(x.shape[1]), axis=1, out=out)), "out"),
+        (into(lambda x, out: np.add.accumulate(x, axis=1, out=out)), "out"),
+    ):
+        bound = bound_of(reference, x=X)
+        assert bound.method == "fallback"
+        assert named in bound.note
+        assert (bound.values["y"] == reference(X.astype(float))).all()
+
+
 # What cannot be traced.
 
 

@@ -248,6 +248,8 @@ def add_reduceat(
     run: Run, x: Traced, indices: Any, axis: int = 0, dtype: Any = None, out: Any = None
 ) -> Traced:
     """np.add.reduceat: sums of segments."""
+    if dtype is not None or out is not None:
+        raise Untraceable(f"it calls numpy.add.reduceat with {'out' if dtype is None else 'dtype'}=")
     starts = np.asarray(value_of(indices))
 
     def segments(t: Array) -> Array:

@@ -84,8 +84,10 @@ def _reduce(run: Run, name: str, inputs: Sequence[Any], kwargs: dict[str, Any]) 
 
 def _accumulate(run: Run, called: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, Any]) -> Any:
     kwargs.setdefault("axis", 0)
-    kwargs.pop("out", None)
+    out = kwargs.pop("out", None)
     name = called.__name__
+    if (out[0] if isinstance(out, tuple) else out) is not None:
+        raise Untraceable(f"it calls numpy.{name}.accumulate with out=")
     if name == "add":
         return products.cumsum(run, *inputs, **kwargs)
     if name == "multiply":
