@@ -59,15 +59,6 @@ class GuardDamage:
         return self.before + self.between + self.after
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """One element that changed, as Python numbers."""
-
-    index: tuple[int, ...]
-    old: Any
-    new: Any
-
-
 @dataclass(slots=True, kw_only=True)
 class Buffer:
     """A view with a layout inside a larger allocation of ours.
@@ -118,14 +109,6 @@ class Buffer:
     def modified(self) -> npt.NDArray[np.bool_]:
         """The mask of the view's elements whose bits changed since the buffer was filled."""
         return cast("npt.NDArray[np.bool_]", np.asarray(bits(self.view) != bits(self.old)))
-
-    def changes(self, limit: int = 5) -> list[Change]:
-        """The first few elements that changed, with their old and new values."""
-        found = np.argwhere(self.modified())[:limit]
-        indices = [tuple(int(i) for i in index) for index in found]
-        return [
-            Change(index=index, old=self.old[index].item(), new=self.view[index].item()) for index in indices
-        ]
 
     def guard_damage(self) -> GuardDamage | None:
         """What changed outside of the view since the buffer was filled: guard bands and gaps. Else None."""
