@@ -10,6 +10,7 @@ from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.minimize import Minimized, Signature, minimize, signature_of
+from pytest_gpuemu.engine.minimize.attempts import elements
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.plan import Plan, parse_case_id, plan_case
 from pytest_gpuemu.engine.references import call_by_name, optional_params
@@ -55,5 +56,5 @@ def minimized(op: Op, kernel: Kernel, seed: int, edits: str = "", **options) -> 
     found = minimize(op, seed, edits, lambda case_id: failure_of(op, kernel, case_id), **options)
     assert found is not None
     assert failure_of(op, kernel, found.case_id) is not None
-    assert found.elements <= found.elements_before
+    assert elements(found.plan) <= elements(found.original)
     return found

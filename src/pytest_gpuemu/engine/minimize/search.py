@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 from pytest_gpuemu.engine.minimize import layouts, params, values
-from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget, elements
+from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget
 from pytest_gpuemu.engine.minimize.dims import shrink_dims
 from pytest_gpuemu.engine.minimize.dtype import PLAINEST_FIRST, simplify_dtype
 from pytest_gpuemu.engine.minimize.layouts import simplify_layouts
@@ -56,16 +56,6 @@ class Minimized:
     def case_id(self) -> str:
         """What reproduces it: `seed~edits`, or the seed where nothing could be left out."""
         return self.plan.case_id
-
-    @property
-    def elements_before(self) -> int:
-        """How many elements the inputs had."""
-        return elements(self.original)
-
-    @property
-    def elements(self) -> int:
-        """How many elements the inputs have."""
-        return elements(self.plan)
 
 
 def minimize(
