@@ -26,6 +26,13 @@ def imported() -> None:
 
 
 @pytest.fixture(autouse=True)
+def not_on_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest's short summary holds whole messages where it finds itself on CI, which tests count lines of."""
+    for name in ("CI", "BUILD_NUMBER"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
 def kernels(request: pytest.FixtureRequest) -> None:
     """The module `kernels` for the suite, and a file where the store would be: no daemon is started."""
     if "pytester" in request.fixturenames:
