@@ -45,11 +45,7 @@ def fuzz_case(request: pytest.FixtureRequest) -> FuzzCase:
 
 def refuse_without_fixture(item: pytest.Item) -> NoReturn:
     """Fail the setup of a marked test that cannot get a case."""
-    if (
-        not isinstance(item, pytest.Function)
-        or hasattr(item, "_testcase")
-        or getattr(item.cls, "setUp", None)
-    ):
+    if not isinstance(item, pytest.Function) or getattr(item.cls, "setUp", None):
         reason = "unittest.TestCase methods get no fixtures: write it as a function, or in a plain class"
     else:
         reason = "it checks nothing: give it the argument fuzz_case, and call fuzz_case.check(output)"

@@ -196,7 +196,8 @@ def _written(session: FuzzSession, item: pytest.Function, runs: _Runs, found: Mi
     verdict = error.verdict if isinstance(error, KernelMismatch) else None
     others = {name: value for name, value in item.callspec.params.items() if name != "fuzz_case"}
     reason = no_script_because(case, verdict)
-    if set(item._fixtureinfo.argnames) - {"fuzz_case", "self", *others}:
+    named = item._fixtureinfo.argnames  # private, but the only place that knows defaults and patches apart
+    if set(named) - {"fuzz_case", "self", *others}:
         reason = "its test has further fixtures"
     elif item.cls is not None:
         reason = "its test is a method"

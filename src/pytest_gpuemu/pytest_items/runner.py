@@ -1,7 +1,8 @@
 """How campaigns and cases run in pytest: the protocol, the failing seeds' own items, their reports.
 
-Here: every use of pytest's private API, and what differs between its versions. Registered when a marked
-test was collected. Elsewhere: the loop (campaign.py), the outcome of a case (running.py).
+Here: every use of pytest's private API but one (minimizing.py asks which fixtures a test names), and what
+differs between its versions. Registered when a marked test was collected. Elsewhere: the loop (campaign.py),
+the outcome of a case (running.py).
 
 The rules, each of which fixed a broken run: a campaign's teardown names the real next item, which is
 known only after its call; children run through the hook pytest_runtest_protocol, after the campaign's own
