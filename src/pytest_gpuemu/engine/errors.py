@@ -77,6 +77,8 @@ class KernelMismatch(AssertionError):
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Name the nearest known words, or all of them where none is near: ends an error message."""
     names = sorted(known)
+    if not names:
+        return "there are none"
     near = difflib.get_close_matches(word, names, n=3, cutoff=0.6)
     if near:
         return "did you mean " + " or ".join(repr(name) for name in near) + "?"

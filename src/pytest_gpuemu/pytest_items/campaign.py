@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from pytest_gpuemu.engine import interpreter
 from pytest_gpuemu.engine.configs import case_ids
 from pytest_gpuemu.engine.coverage import Coverage, campaign_seeds
-from pytest_gpuemu.engine.errors import GpuemuError
+from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, possible_layouts, possible_values
 from pytest_gpuemu.engine.worth import Worth, measure
@@ -119,7 +120,10 @@ class Campaign:
         cases.begin(case_id)
         error: BaseException | None = None
         second = self.schedule.second_run(cases, self.judged)
+        too_large = interpreter.too_large(cases.bound.plan)
         try:
+            if too_large is not None:
+                raise CannotRunHere(too_large)
             call()
             if second is not None:
                 second.run(again)

@@ -14,7 +14,13 @@ import numpy as np
 from pytest_gpuemu.engine import arrays, autograd, gradients, interpreter, judge, references, report
 from pytest_gpuemu.engine.autograd import Differentiated
 from pytest_gpuemu.engine.case import Case, build_case
-from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, KernelMismatch
+from pytest_gpuemu.engine.errors import (
+    CannotRunHere,
+    ConfigError,
+    KernelMismatch,
+    OutputError,
+    ReferenceFailed,
+)
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.plan import Plan
@@ -288,7 +294,12 @@ class FuzzCase:
 
     def _judge(self, output: Any) -> None:
         __tracebackhide__ = True
-        self._take(self._here.bound.case, self._here.judge(output))
+        try:
+            verdict = self._here.judge(output)
+        except (OutputError, ReferenceFailed) as error:
+            # How the engine came to say so tells the author of a kernel or a reference nothing.
+            raise error.with_traceback(None)  # noqa: B904
+        self._take(self._here.bound.case, verdict)
 
     def _take(self, case: Case, verdict: Verdict) -> None:
         """Keep a verdict on a case; raise KernelMismatch where it is a failure."""

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pytest_gpuemu.engine.define import define_op
-from pytest_gpuemu.engine.op import Float64Array
+from pytest_gpuemu.engine.op import VALUES, Float64Array
 
 PerDim: TypeAlias = int | Sequence[int]
 
@@ -99,6 +99,8 @@ def conv1d(
 
 # The shortest input holds the longest window at a dilation of 3. Groups are asked for in two places:
 # dims={"G": [2]}, params={"groups": 2}.
+# The padding times an infinite weight is NaN where it is multiplied, and nothing where a kernel skips it.
+FINITE = {"values": [name for name in VALUES if not name.startswith("nonfinite")]}
 PARAMS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 CHANNELS: dict[str, Any] = {"N": [1, 2], "G": [1], "C": [1, 2, 3, 4, 8, 17], "O": [1, 2, 3, 4, 8, 17]}
 
@@ -106,6 +108,7 @@ CONV1D = define_op(
     "conv1d",
     reference=conv1d,
     schema="input[N,G*C,L], weight[G*O,C,K], bias[G*O] -> output[...]",
+    inputs={"weight": FINITE},
     dims={**CHANNELS, "L": (13, 300), "K": [1, 2, 3, 4, 5]},
     params=PARAMS,
     origin="built-in",
@@ -130,6 +133,7 @@ CONV2D = define_op(
     "conv2d",
     reference=conv2d,
     schema="input[N,G*C,H,W], weight[G*O,C,R,S], bias[G*O] -> output[...]",
+    inputs={"weight": FINITE},
     dims={**CHANNELS, "H": (13, 65), "W": (13, 65), "R": [1, 2, 3, 5], "S": [1, 2, 3, 5]},
     params=PARAMS,
     origin="built-in",
