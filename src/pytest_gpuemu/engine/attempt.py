@@ -72,23 +72,24 @@ def attempt(
     outputs: dict[str, Array],
     reference: Reference,
     *,
-    expected: dict[str, Array] | None = None,
+    reference_values: dict[str, Array] | None = None,
     bounds: ErrorBounds | None = None,
 ) -> Attempt:
     """The outputs compared with what reference gives for the case. Raises ReferenceFailed.
 
-    expected and bounds are those of an earlier attempt at the same case and reference, if there was one.
+    reference_values and bounds are those of an earlier attempt at the same case and reference, if there
+    was one.
     """
     op = case.op
-    if expected is None:
-        expected = references.evaluate(op, reference, case)
-    wanted = {name: expected_dtype(case, name, array) for name, array in expected.items()}
+    if reference_values is None:
+        reference_values = references.evaluate(op, reference, case)
+    wanted = {name: expected_dtype(case, name, array) for name, array in reference_values.items()}
     compute = tolerance.compute_type(
         op, [str(outputs[n].dtype) if w is None else w for n, w in wanted.items()]
     )
     misfits = []
     fitting = dict(outputs)
-    for name, array in expected.items():
+    for name, array in reference_values.items():
         misfits += _dtype_misfit(op, name, outputs[name], wanted[name])
         if outputs[name].shape != array.shape:
             if op.checks_for("shape") or outputs[name].size != array.size:
@@ -98,7 +99,7 @@ def attempt(
     made = Attempt(
         case=case,
         outputs=fitting,
-        references=expected,
+        references=reference_values,
         bounds=bounds or ErrorBounds(reference, case, compute),
         rules={},
         misfits=misfits,

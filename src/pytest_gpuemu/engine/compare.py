@@ -102,21 +102,21 @@ class _Ladder:
         self.name, self.shape, self.rules, self.bounds = name, output.shape, rules, bounds
         self.output, self.whole_reference = output.ravel(), reference.ravel()
         self.native = output
-        self.reference = self._expected(reference).ravel()
+        self.reference = self._clamped(reference).ravel()
         self.error = np.empty(self.reference.size)
         self.undetermined = np.zeros(0, dtype=np.intp)
         self.method = "half-ulp"
 
-    def _expected(self, reference: Array) -> Float64Array:
+    def _clamped(self, reference: Array) -> Float64Array:
         """The reference as float64, clamped to the dtype's range under "saturate"."""
-        expected = tolerance.as_float64(reference)
+        values = tolerance.as_float64(reference)
         if self.rules.rounding != "saturate" or self.rules.dtype == "bool":
-            return expected
+            return values
         if self.rules.is_floating:
             limit = dtypes.properties(self.rules.dtype).max
-            return np.clip(expected, -limit, limit)
+            return np.clip(values, -limit, limit)
         limits = np.iinfo(self.rules.dtype)
-        return np.clip(expected, float(limits.min), float(limits.max))
+        return np.clip(values, float(limits.min), float(limits.max))
 
     def climb(self) -> None:
         unsettled = [

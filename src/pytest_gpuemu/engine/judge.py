@@ -150,6 +150,6 @@ def _allowances(made: Attempt) -> dict[str, Array]:
     return allowances
 
 
-def _float64_slack(expected: Mapping[str, Array]) -> dict[str, Array]:
+def _float64_slack(reference_values: Mapping[str, Array]) -> dict[str, Array]:
     """Ample for what the reference itself rounds, far below what an invariant is there to find."""
-    return {name: 2.0**-40 * (1.0 + np.abs(array)) for name, array in expected.items()}
+    return {name: 2.0**-40 * (1.0 + np.abs(array)) for name, array in reference_values.items()}

@@ -125,12 +125,12 @@ def evaluate(op: Op, reference: Reference, case: Case) -> dict[str, Array]:
     except OutputError as error:
         raise ReferenceFailed(f"{place}: {error}") from error
     for name, array in named.items():
-        expected = output_shape(op, name, case)
-        if expected is not None and array.shape != expected:
+        shape = output_shape(op, name, case)
+        if shape is not None and array.shape != shape:
             inputs = ", ".join(f"{key} {list(value.shape)}" for key, value in case.originals.items())
             raise ReferenceFailed(
                 f"{place} gave output {name!r} of shape {list(array.shape)}, "
-                f"but the schema says {list(expected)} for inputs {inputs} (seed {case.plan.case_id})"
+                f"but the schema says {list(shape)} for inputs {inputs} (seed {case.plan.case_id})"
             )
     return named
 

@@ -61,7 +61,7 @@ class _Probe:
     case: Case
     right: dict[str, Array]
     attempts: list[Attempt]
-    expected: list[dict[str, Array]]
+    reference_values: list[dict[str, Array]]
 
 
 def measure(op: Op, plans: Sequence[Plan], time_s: float = float("inf")) -> Worth:
@@ -118,21 +118,21 @@ def _probe(op: Op, plan: Plan) -> _Probe | None:
     """The case with its right outputs; None where nothing can be judged on it."""
     try:
         case = judge.with_tolerance_of_its_dtype(build_case(op, plan))
-        expected = [references.evaluate(op, reference, case) for reference in op.references]
+        reference_values = [references.evaluate(op, reference, case) for reference in op.references]
         right = {
             name: as_dtype(array, output_dtype(case, op.output(name), str(array.dtype)))
-            for name, array in expected[0].items()
+            for name, array in reference_values[0].items()
         }
         with np.errstate(all="ignore"):
             attempts = [
-                attempt(case, right, reference, expected=found)
-                for reference, found in zip(op.references, expected, strict=True)
+                attempt(case, right, reference, reference_values=found)
+                for reference, found in zip(op.references, reference_values, strict=True)
             ]
     except (CannotRunHere, ReferenceFailed):
         return None
     if not any(array.size for array in right.values()) or not _passes(attempts[0]):
         return None
-    return _Probe(case=case, right=right, attempts=attempts, expected=expected)
+    return _Probe(case=case, right=right, attempts=attempts, reference_values=reference_values)
 
 
 def _passes(made: Attempt) -> bool:
@@ -158,8 +158,14 @@ def _is_trivial(name: str) -> bool:
 
 def _first_passing(probe: _Probe, fake: Outputs) -> Attempt | None:
     """The fake beside the first reference that it does not fail, invariants and all."""
-    for before, expected in zip(probe.attempts, probe.expected, strict=True):
-        made = attempt(probe.case, fake, before.bounds.reference, expected=expected, bounds=before.bounds)
+    for before, reference_values in zip(probe.attempts, probe.reference_values, strict=True):
+        made = attempt(
+            probe.case,
+            fake,
+            before.bounds.reference,
+            reference_values=reference_values,
+            bounds=before.bounds,
+        )
         if made.misfits or made.value_findings:
             continue
         broken = call(judge.broken_invariants, made)  # one that a wrong output makes raise refuses it, too

@@ -208,11 +208,11 @@ def _written(session: FuzzSession, item: pytest.Function, runs: _Runs, found: Mi
     arguments = ", ".join(f"{name}={value!r}" for name, value in others.items())
     path = _path(session, item, found)
     try:
-        expected = references.evaluate(cases.op, cases.op.references[0], case)
+        reference_values = references.evaluate(cases.op, cases.op.references[0], case)
         text = write_script(
             case,
             verdict,
-            expected,
+            reference_values,
             title=f"{item.originalname} fails for seed {found.case_id}; run it as it is, without pytest.",
             imports=[
                 "import sys",

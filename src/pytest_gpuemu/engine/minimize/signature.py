@@ -87,14 +87,14 @@ def _how(comparison: Comparison) -> Iterator[str]:
         return
     output = np.asarray(comparison.output[mask], dtype=np.float64)
     reference = comparison.reference[mask]
-    expected = np.isfinite(reference)
-    if np.any(expected & np.isnan(output)):
+    is_finite = np.isfinite(reference)
+    if np.any(is_finite & np.isnan(output)):
         yield "nan"
-    if np.any(expected & np.isinf(output)):
+    if np.any(is_finite & np.isinf(output)):
         yield "inf"
-    if not expected.all():
+    if not is_finite.all():
         yield "lost"
-    both = expected & np.isfinite(output)
+    both = is_finite & np.isfinite(output)
     if both.any():
         finite = np.abs(comparison.reference[np.isfinite(comparison.reference)])
         with np.errstate(over="ignore"):

@@ -233,14 +233,14 @@ def norm(run: Run, x: Any, ord: Any = None, axis: Any = None, keepdims: bool = F
 
 def any_or_all(run: Run, every: bool, x: Any, axis: Any = None, keepdims: bool = False) -> Traced:
     """np.all (every) or np.any: undecided where no decided element settles it and some is undecided."""
-    truth = x.value.astype(bool)
+    is_true = x.value.astype(bool)
     combine = np.all if every else np.any
-    value = combine(truth, axis=axis, keepdims=keepdims)
+    value = combine(is_true, axis=axis, keepdims=keepdims)
     if x.is_exact:
         return Traced(run, value)
     e = np.broadcast_to(x.error, x.shape)
     open_ = (e > 0) if x.value.dtype == bool else (e > 0) & ~(np.abs(x.value) > e)
-    settled = np.any(~open_ & (truth != every), axis=axis, keepdims=keepdims)
+    settled = np.any(~open_ & (is_true != every), axis=axis, keepdims=keepdims)
     undecided = np.any(open_, axis=axis, keepdims=keepdims) & ~settled
     return Traced(run, value, np.asarray(undecided, float))
 

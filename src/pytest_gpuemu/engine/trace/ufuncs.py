@@ -264,13 +264,13 @@ def _undecided_logic(name: str, values: Sequence[Any], errors: Sequence[Error]) 
         (np.asarray(e) > 0) if np.asarray(x).dtype == bool else (np.asarray(e) > 0) & ~(np.abs(x) > e)
         for x, e in zip(values, errors, strict=True)
     ]
-    truth = [np.asarray(x).astype(bool) for x in values]
+    is_true = [np.asarray(x).astype(bool) for x in values]
     if name == "logical_not":
         undecided = open_[0]
     elif name == "logical_xor":
         undecided = open_[0] | open_[1]
     else:
         # `and` is settled by a decided False, `or` by a decided True.
-        settles = [~o & (t == (name == "logical_or")) for t, o in zip(truth, open_, strict=True)]
+        settles = [~o & (t == (name == "logical_or")) for t, o in zip(is_true, open_, strict=True)]
         undecided = (open_[0] | open_[1]) & ~settles[0] & ~settles[1]
     return undecided.astype(float) if np.any(undecided) else 0.0
