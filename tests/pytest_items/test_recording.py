@@ -10,6 +10,28 @@ from pytest_gpuemu.engine.store import known_failures
 
 pytest_plugins = ["pytester"]
 
+THEN_A_DAEMON_THAT_FAILS = """
+from pytest_gpuemu.client.recorder import Recorder
+from pytest_gpuemu.engine.errors import ClientError
+
+@pytest.fixture(autouse=True, scope="session")
+def full_disk():
+    stores = Recorder.failure
+
+    def failure(self, found):
+        if "test_later" in found.test_id:
+            raise ClientError("the disk is full")
+        stores(self, found)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Recorder, "failure", failure)
+        yield
+
+@double
+def test_later(fuzz_case):
+    check_thirds(fuzz_case)
+"""
+
 
 def test_failures_are_stored_with_all_that_reproduces_them(pytester):
     with_store(pytester)
@@ -33,6 +55,20 @@ def test_where_nothing_can_be_stored_the_campaign_goes_on_and_says_so(pytester):
     result.stdout.fnmatch_lines(
         ["gpuemu: nothing is stored: *.gpuemu cannot be written*", "nothing was stored: *.gpuemu cannot*"]
     )
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_where_the_daemon_fails_halfway_what_was_stored_before_is_not_denied(pytester, workers):
+    if workers:
+        pytest.importorskip("xdist")
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS + THEN_A_DAEMON_THAT_FAILS)
+
+    result = run(pytester, *workers)
+
+    stored = {row.test_id for row in known_failures(pytester.path / ".gpuemu")}
+    assert stored == {"test_k.py::test_thirds"}
+    result.stdout.fnmatch_lines(["not everything was stored: the disk is full"])
 
 
 def test_a_running_daemon_is_used_and_left_running(pytester):

@@ -47,6 +47,7 @@ class Recorded:
         """Start a daemon (at socket, if given) or connect to the one at socket. Raises ClientError."""
         self.journal = journal
         self.note: str | None = None
+        self.stored = False
         self._passed: list[PassedCase] = []
         self._folder: Path | None = None
         if starts or socket is None:
@@ -122,6 +123,8 @@ class Recorded:
                 message()
             except ClientError as error:
                 self.note = str(error)
+                return
+        self.stored = True
 
     def _end_daemon(self) -> None:
         if isinstance(self.daemon, Daemon):

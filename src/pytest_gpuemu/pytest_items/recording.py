@@ -48,9 +48,13 @@ class JournalLike(Protocol):
 
 
 class Recording(Protocol):
-    """Where outcomes go. note says what is not stored, and why; daemon is the running one, if any."""
+    """Where outcomes go; daemon is the running one, if any.
+
+    note says why not everything is stored, stored whether anything was.
+    """
 
     note: str | None
+    stored: bool
     daemon: Any
     journal: JournalLike
 
@@ -81,6 +85,7 @@ class Unrecorded:
 
     def __init__(self, note: str | None, journal: JournalLike | None = None) -> None:
         self.note = note
+        self.stored = False
         self.daemon: Any = None
         self.journal: JournalLike = journal or _NoJournal()
 

@@ -81,9 +81,9 @@ class Reporter:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """A worker has finished: what it could not store is said once."""
-        note = getattr(node, "workeroutput", {}).get("gpuemu_note")
-        if note is not None:
-            self.session.recording.note = self.session.recording.note or note
+        said, recording = getattr(node, "workeroutput", {}), self.session.recording
+        recording.note = recording.note or said.get("gpuemu_note")
+        recording.stored = recording.stored or said.get("gpuemu_stored", False)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.tallies or self.session.config.getoption("verbose") < -1:
@@ -92,9 +92,10 @@ class Reporter:
         verbose = self.session.config.getoption("verbose") > 0
         for line in summary.summary_lines(self.tallies.values(), verbose):
             terminalreporter.write_line(line)
-        note = self.session.recording.note
-        if note is not None:
-            terminalreporter.write_line(f"nothing was stored: {note}")
+        recording = self.session.recording
+        if recording.note is not None:
+            what = "not everything" if recording.stored else "nothing"
+            terminalreporter.write_line(f"{what} was stored: {recording.note}")
 
 
 def _shadowing(session: FuzzSession) -> list[str]:

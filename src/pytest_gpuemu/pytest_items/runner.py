@@ -223,6 +223,7 @@ class Runner:
         if self.session.is_worker:
             workeroutput: dict[str, object] = self.session.config.workeroutput  # type: ignore[attr-defined]
             workeroutput["gpuemu_note"] = self.session.recording.note
+            workeroutput["gpuemu_stored"] = self.session.recording.stored
 
     def _report_interrupted(self, campaign: Campaign) -> None:
         """Ctrl-C in a campaign: its failing seeds get a report, so that the summary and --lf know them."""
