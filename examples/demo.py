@@ -177,6 +177,7 @@ def main() -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "gpuemu.toml").write_text("# Empty: with it, what the demo stores stays in this folder.\n")
+    shutil.copy(EXAMPLES / "pytest.ini", folder)  # a project of its own, whatever folder it lies in
     print(
         f"{options.cases} cases a kernel, master seed {MASTER_SEED}; kernels and tests in {folder}\n",
         flush=True,

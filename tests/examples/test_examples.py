@@ -77,6 +77,15 @@ def test_the_demo_fails_for(file, right, wrong, said, tmp_path):
     assert demo.returncode == 1
 
 
+def test_the_examples_run_where_they_lie():
+    """Guards: the configuration of this repository's own tests held for them too, and hid their modules."""
+    command = [sys.executable, "-m", "pytest", "-q", "examples/numpy", "--gpuemu-fuzz=3"]
+    done = subprocess.run(
+        command, cwd=EXAMPLES.parent, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert "1 passed" in done.stdout, done.stdout
+
+
 def test_every_kernel_has_planted_bugs_and_every_bug_its_place():
     """Guards: a reformatted kernel would leave a bug that changes nothing."""
     kernels = {
