@@ -43,7 +43,7 @@ def test_a_dim_whose_name_is_a_word_of_the_grammar_is_reached_with_its_prefix():
 @pytest.mark.parametrize(
     ("edits", "message"),
     [
-        ("rows", "op 'mine': edit 'rows' is not NAME=VALUE; write edits such as rows=1,dtype=float16"),
+        ("rows", "edit 'rows' is not NAME=VALUE; write edits such as rows=1,dtype=float16"),
         ("rows=1,", "edit '' is not NAME=VALUE"),
         ("rowz=1", "edit 'rowz': unknown dim or edit 'rowz'; did you mean 'rows'?"),
         ("rows=-1", "edit rows='-1' is not a whole number >= 0"),

@@ -222,6 +222,8 @@ def test_a_case_id_is_a_number_and_perhaps_edits():
         ("٣", "seed '٣' is not a whole number >= 0"),
         (True, "seed True is not a whole number >= 0"),
         (2**64, "seed 18446744073709551616 is out of range; seeds are below 2**64 = 18446744073709551616"),
+        ("5~foo", "seed '5~foo': edit 'foo' is not NAME=VALUE; write edits such as rows=1,dtype=float16"),
+        ("5~rows=1,=2", "seed '5~rows=1,=2': edit '=2' is not NAME=VALUE"),
         ("7~", "seed '7~' ends in '~' without an edit; write 7, or 7~rows=1"),
     ],
 )

@@ -149,6 +149,7 @@ def test_the_number_of_cases_comes_from_option_marker_ini_or_file_in_this_order(
         ("--gpuemu-seed=18446744073709551616", "*--gpuemu-seed: '18446744073709551616' is too large*"),
         ("--gpuemu-time=0", "*--gpuemu-time: '0' is not a time: write seconds above 0*"),
         ("--gpuemu-reproduce=abc", "*--gpuemu-reproduce=abc: *'abc'*"),
+        ("--gpuemu-reproduce=5~foo", "*--gpuemu-reproduce=5~foo: *edit 'foo' is not NAME=VALUE*"),
         ("--gpuemu-reproduce=18446744073709551616", "*18446744073709551616*"),
         ("--override-ini=gpuemu_fuzz=-3", "*ini option gpuemu_fuzz: '-3' is negative*"),
         ("--override-ini=gpuemu_known_seeds=x", "*ini option gpuemu_known_seeds: 'x' is not a whole number*"),

@@ -57,7 +57,7 @@ def read_edits(op: Op, text: str) -> Edits:
     draw = 0
     config: int | None = None
     words = _WORDS if op.configs else _WORDS[:-1]
-    for key, value in _split(op, text):
+    for key, value in split_edits(text):
         head, dot, name = key.partition(".")
         inputs = [x.name for x in op.inputs]
         if key == "dtype":
@@ -111,8 +111,8 @@ def _of(word: str, name: str | None) -> str:
     return word if name is None else f"{word}.{name}"
 
 
-def _split(op: Op, text: str) -> Iterator[tuple[str, str]]:
-    """The (key, value) pairs of the text."""
+def split_edits(text: str) -> Iterator[tuple[str, str]]:
+    """The (key, value) pairs of the text. Raises SeedError where a part is not NAME=VALUE."""
     part, depth, quote = "", 0, ""
     parts = []
     for letter in text:
@@ -128,9 +128,7 @@ def _split(op: Op, text: str) -> Iterator[tuple[str, str]]:
     for edit in (*parts, part):
         key, equals, value = edit.partition("=")
         if not equals or not key.strip() or not value.strip():
-            raise SeedError(
-                f"op {op.name!r}: edit {edit!r} is not NAME=VALUE; write edits such as rows=1,dtype=float16"
-            )
+            raise SeedError(f"edit {edit!r} is not NAME=VALUE; write edits such as rows=1,dtype=float16")
         yield key.strip(), value.strip()
 
 

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any
 
 from pytest_gpuemu.engine.draw_sizes import draw_sizes, what_is_wrong
-from pytest_gpuemu.engine.edits import Edits, read_edits
+from pytest_gpuemu.engine.edits import Edits, read_edits, split_edits
 from pytest_gpuemu.engine.errors import ConfigError, SeedError
 from pytest_gpuemu.engine.layouts import huge_axis
 from pytest_gpuemu.engine.op import LAYOUTS, Input, Op, tensor_shape
@@ -68,7 +68,7 @@ class Plan:
 def parse_case_id(case_id: str | int) -> tuple[int, str]:
     """The seed and the edits of `N`, `N~edits` or an integer. Raises SeedError.
 
-    The grammar of edits is in edits.py; whether they fit an op is checked by `plan_case`.
+    Of the edits it checks that each is NAME=VALUE; whether they fit an op is checked by `plan_case`.
     """
     number, tilde, edits = str(case_id).strip().partition("~")
     if isinstance(case_id, bool) or not (number.isascii() and number.isdigit()):
@@ -77,6 +77,11 @@ def parse_case_id(case_id: str | int) -> tuple[int, str]:
         raise SeedError(f"seed {number} is out of range; seeds are below 2**64 = {MAX_SEED + 1}")
     if tilde and not edits.strip():
         raise SeedError(f"seed {case_id!r} ends in '~' without an edit; write {number}, or {number}~rows=1")
+    if tilde:
+        try:
+            list(split_edits(edits))
+        except SeedError as error:
+            raise SeedError(f"seed {case_id!r}: {error}") from None
     return int(number), edits.strip()
 
 
