@@ -58,6 +58,19 @@ def test_a_daemon_is_started_looked_at_and_stopped(gpuemu, tmp_path):
     assert "Traceback" not in gpuemu("daemon", "logs").stdout
 
 
+def test_a_daemon_leaves_other_files_beside_its_socket_alone(gpuemu, tmp_path):
+    results = tmp_path / "project" / "results.log"
+    results.write_text("mine", encoding="utf-8")
+
+    started = gpuemu("daemon", "start", "--socket", "results")
+    logged = gpuemu("daemon", "logs", "--socket", "results").stdout
+    gpuemu("daemon", "stop", "--socket", "results")
+
+    assert started.returncode == 0, started.stderr
+    assert "listening at " in logged
+    assert results.read_text(encoding="utf-8") == "mine"
+
+
 def test_without_a_daemon_each_command_says_so(gpuemu, tmp_path):
     path = str(tmp_path / "other.sock")
 
@@ -73,7 +86,7 @@ def test_without_a_daemon_each_command_says_so(gpuemu, tmp_path):
     logs = gpuemu("daemon", "logs", "--socket", path)
     assert (logs.returncode, logs.stderr.split(";")[0]) == (
         1,
-        f"gpuemu: there is no log at {tmp_path / 'other.log'}",
+        f"gpuemu: there is no log at {tmp_path / 'other.sock.daemon.log'}",
     )
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import ClientError, GpuemuError
-from pytest_gpuemu.engine.sockets import Claim, check_length, default_socket
+from pytest_gpuemu.engine.sockets import Claim, check_length, default_socket, log_path
 
 if TYPE_CHECKING:
     from pytest_gpuemu.client import Client
@@ -77,8 +77,8 @@ def _start(socket: Path, options: argparse.Namespace) -> int:
         from pytest_gpuemu.engine.__main__ import main as run_daemon
 
         return run_daemon(command[command.index("--socket") :])
-    log_path = _log_path(socket)
-    with log_path.open("wb") as log:
+    log_file = log_path(socket)
+    with log_file.open("wb") as log:
         process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
@@ -87,7 +87,7 @@ def _start(socket: Path, options: argparse.Namespace) -> int:
             cwd=config.root,
             start_new_session=True,
         )
-    wait_until_ready(process, log_path)
+    wait_until_ready(process, log_file)
     print(f"the gpuemu daemon listens at {socket} (process {process.pid})")
     return 0
 
@@ -119,7 +119,7 @@ def _status(socket: Path, options: argparse.Namespace) -> int:
 
 
 def _logs(socket: Path, options: argparse.Namespace) -> int:
-    log = _log_path(socket)
+    log = log_path(socket)
     if not log.is_file():
         raise ClientError(
             f"there is no log at {log}; a daemon started with --foreground writes it to its stderr"
@@ -132,7 +132,3 @@ def _client(socket: Path) -> Client:
     from pytest_gpuemu.client import Client
 
     return Client(os.fspath(socket), timeout_ms=_TIMEOUT_MS)
-
-
-def _log_path(socket: Path) -> Path:
-    return socket.with_suffix(".log")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from pytest_gpuemu.engine.errors import ClientError
-from pytest_gpuemu.engine.sockets import Claim, check_length, private_socket
+from pytest_gpuemu.engine.sockets import Claim, check_length, log_path, private_socket
 
 _READY_S = 20.0
 _RESTARTS = 5
@@ -67,7 +67,7 @@ class Daemon:
         self._command = daemon_command(self.socket_path, root=root, store=store, config=config)
         self._command += ["--parent-pipe"] + ["--remove-folder"] * self._owns_folder
         self._root = root
-        self._log = self.socket_path.with_suffix(".log")
+        self._log = log_path(self.socket_path)
         self._lock = threading.RLock()
         self._stopping = False
         self._restarts = 0

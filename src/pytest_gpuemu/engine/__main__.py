@@ -19,7 +19,7 @@ from pytest_gpuemu.engine.config import config_at
 from pytest_gpuemu.engine.errors import ClientError, ConfigError, StoreError
 from pytest_gpuemu.engine.server import Server
 from pytest_gpuemu.engine.service import Service
-from pytest_gpuemu.engine.sockets import Claim
+from pytest_gpuemu.engine.sockets import Claim, log_path
 from pytest_gpuemu.engine.store import Store
 from pytest_gpuemu.engine.workers import Pool
 
@@ -92,7 +92,7 @@ def _wait_for_parent(ended: threading.Event) -> None:
 
 def _remove_folder(socket: Path) -> None:
     """A private folder holds the socket and its log, nothing else; what else is in it stays."""
-    socket.with_suffix(".log").unlink(missing_ok=True)
+    log_path(socket).unlink(missing_ok=True)
     try:
         socket.parent.rmdir()
     except OSError:

@@ -34,6 +34,14 @@ def private_socket() -> Path:
     return folder / "gpuemu.sock"
 
 
+def log_path(socket: Path) -> Path:
+    """The log of a daemon in the background: the socket's name with `.daemon.log` after it.
+
+    Not `.log`: beside a socket called `results`, results.log may be the user's.
+    """
+    return socket.with_name(socket.name + ".daemon.log")
+
+
 def check_length(path: Path) -> None:
     """Raise ClientError where no socket can have this path."""
     length = len(os.fsencode(path))
