@@ -32,7 +32,6 @@ Indices: TypeAlias = npt.NDArray[np.intp]
 # No int32 holds such an offset in elements, and no uint32 one in bytes.
 HUGE_ELEMENTS = 2**31
 HUGE_BYTES = 2**32
-PAGE = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,6 @@ from pytest_gpuemu.pytest_items.session import FuzzSession
 
 PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
 COULD_NOT_RUN, SKIPPED, UNCHECKED = "could not run", "skipped", "unchecked"
-STATUSES = (PASSED, FAILED, UNDETERMINED, COULD_NOT_RUN, SKIPPED, UNCHECKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,11 +42,6 @@ _CONSTRUCTORS = (
 _SAME = ("alias", "detach", "clone", "lift_fresh_copy", "contiguous", "lift_fresh")
 
 
-def is_traced(x: Any) -> bool:
-    """Whether x is what a trace gives a reference, in NumPy's form or in torch's."""
-    return isinstance(x, (Traced, TracedTensor))
-
-
 def traced_gradients(function: Callable[..., Any], given: Sequence[Any]) -> tuple[Any, ...]:
     """The gradients that function(*given) returns, as traced arrays.
 
