@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 
 import numpy as np
 import pynng
@@ -152,6 +154,18 @@ def test_kill_9_in_the_middle_of_a_busy_run_loses_nothing_acknowledged(daemon, t
         writer.join(DEADLINE_S)
 
     assert set(acknowledged) <= {row.seed for row in known_failures(tmp_path / ".gpuemu")}
+
+
+def test_a_restart_leaves_no_pipe_of_the_dead_daemon_open(daemon):
+    killed = daemon.pid
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always", ResourceWarning)
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: daemon.pid != killed)
+        assert daemon.ensure_running()
+        gc.collect()
+
+    assert [str(w.message) for w in warned if w.category is ResourceWarning] == []
 
 
 def test_ensure_running_gives_up_after_stop(daemon):

@@ -93,6 +93,7 @@ class Daemon:
             if self._stopping or self._restarts >= _RESTARTS:
                 return False
             self._restarts += 1
+            _close_streams(self._process)
             try:
                 self._process = self._start()
             except ClientError:
@@ -111,9 +112,7 @@ class Daemon:
                 except subprocess.TimeoutExpired:
                     self._process.kill()
                     self._process.wait()
-            for stream in (self._process.stdin, self._process.stdout):
-                if stream is not None:
-                    stream.close()
+            _close_streams(self._process)
         self._watcher.join(10)
         if self._owns_folder:
             self._remove_folder()
@@ -133,7 +132,11 @@ class Daemon:
                 )
         except OSError as error:
             raise ClientError(f"the gpuemu daemon did not start: {error}") from error
-        wait_until_ready(process, self._log)
+        try:
+            wait_until_ready(process, self._log)
+        except ClientError:
+            _close_streams(process)
+            raise
         return process
 
     def _watch(self) -> None:
@@ -152,6 +155,12 @@ class Daemon:
             path.unlink(missing_ok=True)
         if self.socket_path.parent.is_dir() and not os.listdir(self.socket_path.parent):
             self.socket_path.parent.rmdir()
+
+
+def _close_streams(process: subprocess.Popen[bytes]) -> None:
+    for stream in (process.stdin, process.stdout):
+        if stream is not None:
+            stream.close()
 
 
 def start_daemon(
