@@ -27,11 +27,14 @@ def seed_all(seed: int) -> None:
 def kept() -> Iterator[None]:
     """Restore their state afterwards, so that other tests draw what they always drew.
 
-    Torch's only where it was loaded before, and only that of its CPU generator.
+    Torch's only where it was loaded before, and those of its CUDA devices only where CUDA was in use before:
+    asking for them would start it.
     """
     state, numpy_state = random.getstate(), np.random.get_state()
     torch = sys.modules.get("torch")
     torch_state = torch.get_rng_state() if torch is not None else None
+    in_use = torch is not None and torch.cuda.is_initialized()
+    cuda_states = torch.cuda.get_rng_state_all() if torch is not None and in_use else []
     try:
         yield
     finally:
@@ -39,3 +42,5 @@ def kept() -> Iterator[None]:
         np.random.set_state(numpy_state)
         if torch is not None:
             torch.set_rng_state(torch_state)
+            if in_use:
+                torch.cuda.set_rng_state_all(cuda_states)
