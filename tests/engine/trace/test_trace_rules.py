@@ -472,3 +472,14 @@ def test_a_sum_over_two_axes_is_bounded_in_either_order():
     bound = error_of(lambda x, w: np.einsum("ck,ck->", x, w), x=x.astype(f32), w=w.astype(f32))
 
     assert bound >= U * np.abs(x * w).sum() * np.sqrt(2 * channels)
+
+
+def test_every_step_of_a_sum_of_products_may_flush():
+    """Guards: one flush was allowed for the whole sum, and XLA's CPU matmul flushes each product."""
+    a = np.full((1, 64), 2.0**-70, f32)
+    b = np.full((64, 1), 2.0**-57, f32)  # each product is 2**-127, and their sum 2**-121
+
+    bound = error_of(np.matmul, a=a, b=b)
+
+    assert 2 * bound >= 2.0**-121
+    assert not error_of(np.matmul, a=np.zeros_like(a), b=b).any()

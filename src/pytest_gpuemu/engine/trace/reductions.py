@@ -26,9 +26,13 @@ PARTIAL_SUMS = 32
 
 
 def accumulation(run: Run, count: int, norm: Any, partial: Any) -> Any:
-    """u [sqrt(n) (|t|_2 + M) + n M / 4]: the rounding of adding n terms, without the result's own."""
+    """u [sqrt(n) (|t|_2 + M) + n M / 4]: the rounding of adding n terms, without the result's own.
+
+    And n of the smallest normal number, where not all terms are 0: each step may flush what is below it.
+    """
     root, unit = sqrt(count), run.arithmetic.unit
-    return norm * (unit * root) + partial * (unit * (root + count / 4))
+    flushed = np.where(np.asarray(norm) > 0, count * run.arithmetic.tiny, 0.0)
+    return norm * (unit * root) + partial * (unit * (root + count / 4)) + flushed
 
 
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
