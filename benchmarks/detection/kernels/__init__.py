@@ -1,5 +1,5 @@
 """The corpus by family. CONTROLS holds all kernels; MUTANTS the bugs that the rules were tuned beside,
-FRESH_MUTANTS those written after the tuning, by an author who had not read the generator or the tolerance."""
+FRESH_MUTANTS those written after the tuning, by an author who had not read the code of the generator or of the tolerance."""
 
 from benchmarks.detection.kernels import (
     backward,
