@@ -26,6 +26,9 @@ from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.plan import Plan
 from pytest_gpuemu.engine.verdict import Verdict
 
+_NO_BOUND = (
+    "no bound holds for most elements: a step on the way may overflow, or lose every digit, in some order"
+)
 _IN_SETUP = (
     "fuzz_case has no case yet: in a campaign, fixtures are set up once, before its first case. "
     "Read fuzz_case in the test function, or let the fixture return a function of it"
@@ -69,7 +72,7 @@ class BoundCase:
             *(f.message for v in self.verdicts for f in v.findings),
             *(h for v in self.verdicts for h in v.hints),
         ]
-        return "; ".join(dict.fromkeys(said)) or "no bound holds for most elements"
+        return "; ".join(dict.fromkeys(said)) or _NO_BOUND
 
     @property
     def status(self) -> str | None:
