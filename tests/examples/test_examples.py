@@ -65,7 +65,7 @@ def test_every_kernel_passes_and_every_planted_bug_is_found(library, tmp_path):
 )
 def test_the_demo_fails_for(file, right, wrong, said, tmp_path):
     shutil.copytree(EXAMPLES / "numpy", tmp_path / "numpy")
-    for name in ("demo.py", "planted_bugs.py"):
+    for name in ("demo.py", "planted_bugs.py", "pytest.ini"):
         shutil.copy(EXAMPLES / name, tmp_path)
     source = (tmp_path / file).read_text()
     assert right in source
