@@ -49,7 +49,7 @@ def test_the_array_has_the_shape_and_dtype_asked_for_and_is_contiguous(seed, sha
     st.sampled_from((*FLOATS, *INTEGERS)),
     st.sampled_from((*VALUES, *EDIT_VALUES)),
     st.one_of(st.none(), st.integers(-20, 20)),
-    st.one_of(st.none(), st.integers(2, 30)),
+    st.one_of(st.none(), st.integers(8, 30)),  # float8_e5m2 has no value between -19 and -17
 )
 def test_every_value_lies_in_the_domain(seed, shape, dtype, distribution, low, width):
     """Non-finite distributions too: with a bound they give the domain's ends."""
