@@ -29,7 +29,7 @@ demo: $(VENV)/test
 	$(BIN)/python examples/demo.py
 
 test: $(VENV)/test
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile -p no:randomly
 
 lint: $(VENV)/lint
 	$(BIN)/ruff check .
