@@ -44,6 +44,7 @@ VALUES = (
     "nonfinite",
     "nonfinite_rows",
 )
+FINITE_VALUES = tuple(name for name in VALUES if not name.startswith("nonfinite"))
 INPUT_KINDS = ("values", "index", "offsets", "lengths", "permutation", "mask")
 COMPUTE_TYPES = ("float32", "float32-strict", "tf32", "storage", "float64")
 ROUNDINGS = ("nearest", "faithful", "saturate")

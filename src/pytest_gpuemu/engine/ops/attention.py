@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.define import define_op
-from pytest_gpuemu.engine.op import VALUES, Array, Float64Array
+from pytest_gpuemu.engine.op import FINITE_VALUES, Array, Float64Array
 
 ALIGNMENTS = ("top_left", "bottom_right")
 # Whether a NaN or an infinity at a masked key reaches the output is left open: 0 * NaN is NaN where
 # the whole row is multiplied, and nothing where a kernel skips the block. An infinite query has no meaning:
 # its scores are infinities of both signs, and torch's own backends disagree on what follows.
-FINITE = {"values": [name for name in VALUES if not name.startswith("nonfinite")]}
+FINITE = {"values": FINITE_VALUES}
 SIZES: dict[str, Any] = {
     "B": [1, 2],
     "H": [1, 2, 3],

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from pytest_gpuemu.engine.define import define_op
-from pytest_gpuemu.engine.op import VALUES, Float64Array
+from pytest_gpuemu.engine.op import FINITE_VALUES, Float64Array
 
 PerDim: TypeAlias = int | Sequence[int]
 
@@ -100,7 +100,7 @@ def conv1d(
 # The shortest input holds the longest window at a dilation of 3. Groups are asked for in two places:
 # dims={"G": [2]}, params={"groups": 2}.
 # The padding times an infinite weight is NaN where it is multiplied, and nothing where a kernel skips it.
-FINITE = {"values": [name for name in VALUES if not name.startswith("nonfinite")]}
+FINITE = {"values": FINITE_VALUES}
 PARAMS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 CHANNELS: dict[str, Any] = {"N": [1, 2], "G": [1], "C": [1, 2, 3, 4, 8, 17], "O": [1, 2, 3, 4, 8, 17]}
 
