@@ -54,6 +54,19 @@ class ProtocolError(GpuemuError):
         self.code = code
 
 
+class PtxParseError(GpuemuError):
+    """PTX that does not parse. line and column count from 1 and say where."""
+
+    def __init__(self, message: str, line: int, column: int) -> None:
+        super().__init__(message)
+        self.line = line
+        self.column = column
+
+
+class ArtifactError(GpuemuError):
+    """A kernel that is not in the PTX, an unknown architecture, or a tool that failed: with its own log."""
+
+
 class StoreError(GpuemuError):
     """The store cannot be read or written; the message names the file and what to do."""
 
