@@ -44,51 +44,40 @@ class Pointer:
         self.address = array.ctypes.data
         low, high = _allocation(array)
         size = array.itemsize
-        self.low, self.high = -((self.address - low) // size), (high - self.address) // size
+        self.low, high = -((self.address - low) // size), (high - self.address) // size
+        raw = (ctypes.c_char * ((high - self.low) * size)).from_address(self.address + self.low * size)
+        self.memory = np.frombuffer(raw, self.dtype)  # the whole allocation
         floating = not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_
         self.register = np.dtype(np.float32) if floating else np.dtype(np.int64)
         if array.dtype == np.float64:
             self.register = np.dtype(np.float64)
+        self._stray = np.asarray(STRAY, self.register)
 
-    def _window(self, offsets: Array) -> tuple[Array, int]:
-        """The memory that these offsets span, as a flat array, and the offset of its first element."""
-        low, high = int(offsets.min()), int(offsets.max())
-        raw = (ctypes.c_char * ((high - low + 1) * self.array.itemsize)).from_address(
-            self.address + low * self.array.itemsize
-        )
-        return np.frombuffer(raw, self.dtype), low
-
-    def _lanes(self, offsets: Any, mask: Any) -> tuple[Array, Array, Array]:
-        offsets, mask = np.broadcast_arrays(np.asarray(offsets), np.asarray(mask, bool))
-        inside = mask & (offsets >= self.low) & (offsets < self.high)
-        return offsets, mask, inside
+    def _lanes(self, offsets: Any, mask: Any) -> tuple[Array, Array]:
+        """The places of the lanes in the memory (those outside count as 0), and which lanes are inside."""
+        places = np.asarray(offsets) - self.low
+        inside = (places >= 0) & (places < self.memory.size) & np.asarray(mask, bool)
+        return np.where(inside, places, 0), inside
 
     def load(self, offsets: Any, mask: Any = True, other: float = 0.0) -> Array:
-        offsets, mask, inside = self._lanes(offsets, mask)
-        lanes = np.where(mask, np.asarray(STRAY, self.register), np.asarray(other, self.register))
-        if inside.any():
-            window, low = self._window(offsets[inside])
-            lanes[inside] = window[offsets[inside] - low].astype(self.register)
-        return lanes
+        places, inside = self._lanes(offsets, mask)
+        if not self.memory.size:
+            return np.where(mask, self._stray, np.full(inside.shape, other, self.register))
+        lanes = self.memory[places].astype(self.register)
+        if inside.all():
+            return lanes
+        return np.where(inside, lanes, np.where(mask, self._stray, np.asarray(other, self.register)))
 
     def store(self, offsets: Any, values: Any, mask: Any = True) -> None:
         """Write the lanes under the mask; of two lanes with one offset, the last one wins."""
-        offsets, mask, inside = self._lanes(offsets, mask)
-        if inside.any():
-            window, low = self._window(offsets[inside])
-            with np.errstate(all="ignore"):
-                window[offsets[inside] - low] = np.broadcast_to(values, offsets.shape)[inside].astype(
-                    self.dtype
-                )
+        places, inside = self._lanes(offsets, mask)
+        with np.errstate(all="ignore"):
+            written = np.broadcast_to(values, inside.shape)[inside].astype(self.dtype)
+        self.memory[places[inside]] = written
 
     def atomic_add(self, offsets: Any, values: Any, mask: Any = True) -> None:
         """Add the lanes under the mask one after the other, rounding to the memory's dtype each time."""
-        offsets, mask, inside = self._lanes(offsets, mask)
-        if inside.any():
-            window, low = self._window(offsets[inside])
-            with np.errstate(all="ignore"):
-                np.add.at(
-                    window,
-                    offsets[inside] - low,
-                    np.broadcast_to(values, offsets.shape)[inside].astype(self.dtype),
-                )
+        places, inside = self._lanes(offsets, mask)
+        with np.errstate(all="ignore"):
+            added = np.broadcast_to(values, inside.shape)[inside].astype(self.dtype)
+            np.add.at(self.memory, places[inside], added)

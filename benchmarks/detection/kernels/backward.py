@@ -118,7 +118,7 @@ def rms_norm_backward(grad_output, input, weight, eps):
         dx.store(row * cols + col, (h - n * dot) * rstd, col < cols)
         acc = np.zeros(BLOCK, np.float32)
         for first in range(0, rows, ROWS):
-            acc += (d * n)[first : first + ROWS].sum(axis=0)
+            acc += (d[first : first + ROWS] * n[first : first + ROWS]).sum(axis=0)
         dw.store(col, acc, col < cols)
     return grad_input, grad_weight
 
