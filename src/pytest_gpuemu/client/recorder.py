@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
 from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
-from pytest_gpuemu.engine.protocol.requests import (
+from pytest_gpuemu.engine.protocol.requests import to_message
+from pytest_gpuemu.engine.protocol.requests.daemon import Ping
+from pytest_gpuemu.engine.protocol.requests.stored import (
     ForgetFailure,
     PassedCase,
-    Ping,
     RecordFailure,
     RecordPassed,
-    to_message,
 )
 
 if TYPE_CHECKING:

@@ -45,13 +45,8 @@ from pytest_gpuemu.engine.protocol import (
     framing,
 )
 from pytest_gpuemu.engine.protocol.plain import plain
-from pytest_gpuemu.engine.protocol.requests import (
-    GetTestBatch,
-    GetTestCase,
-    SubmitOutput,
-    ValidateOp,
-    read_request,
-)
+from pytest_gpuemu.engine.protocol.requests import read_request
+from pytest_gpuemu.engine.protocol.requests.judging import GetTestBatch, GetTestCase, SubmitOutput, ValidateOp
 from pytest_gpuemu.engine.requested_ops import (
     NOT_FOR_PROTOCOL_1,
     op_for_arrays,

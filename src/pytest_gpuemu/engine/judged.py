@@ -12,12 +12,11 @@ from typing import Any
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
+from pytest_gpuemu.engine.protocol import CLIENT
 from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
 from pytest_gpuemu.engine.protocol.results import repro_info, result_body
 from pytest_gpuemu.engine.report import describe_failure
 from pytest_gpuemu.engine.verdict import UNDETERMINED, ErrorStats, Verdict
-
-CLIENT = "client"
 
 
 def judged_body(
@@ -57,7 +56,6 @@ def judged_body(
         "stats": stats,
         "text": text,
         "duration_ms": duration_ms,
-        "result": body,
     }
     return body, failure
 

@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.define import CASE_KEYS, define_op, narrow_op
 from pytest_gpuemu.engine.errors import ConfigError, ProtocolError, did_you_mean
 from pytest_gpuemu.engine.op import Array, Op, Param, Reference
-from pytest_gpuemu.engine.protocol.requests import MAX_SEED
+from pytest_gpuemu.engine.protocol.requests.fields import MAX_SEED
 from pytest_gpuemu.engine.resolve import DEFAULT_DIMS, resolve_op
 from pytest_gpuemu.engine.rng import derive_seed
 from pytest_gpuemu.engine.schema import parse_dim

@@ -18,7 +18,7 @@ from pytest_gpuemu.client.recorder import Recorder
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import Plan
-from pytest_gpuemu.engine.protocol.requests import PassedCase
+from pytest_gpuemu.engine.protocol.requests.stored import PassedCase
 from pytest_gpuemu.engine.verdict import Failure, Verdict
 from pytest_gpuemu.pytest_items import recording
 

@@ -3,13 +3,15 @@
 Protocol 1 is one JSON object, tensors in base64, as the `gpuemu` client on PyPI speaks it. Protocol 2 is
 the same message with the tensors as raw bytes behind it. A reply comes in the protocol of its request.
 Nothing in a message names code, and nothing is unpickled; what does not fit is a ProtocolError with one
-of the codes below. tensor.py: tensors; framing.py: bytes to message and back; requests.py: what may be asked.
+of the codes below. tensor.py: tensors; framing.py: bytes to message and back; requests/: what may be asked.
 This package imports no NumPy, so that the daemon answers as soon as Python has started.
 """
 
 from __future__ import annotations
 
 PROTOCOL_VERSION = 1
+# The test id of what a client had judged.
+CLIENT = "client"
 MAX_MESSAGE_BYTES = 256 * 2**20
 MAX_BATCH_BYTES = 64 * 2**20
 
