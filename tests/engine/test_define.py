@@ -6,6 +6,7 @@ import pytest
 from pytest_gpuemu.engine.define import CASE_KEYS, MARKER_KEYS, define_op, narrow_op
 from pytest_gpuemu.engine.errors import ConfigError, SchemaError
 from pytest_gpuemu.engine.op import CHECKS, Param, Range, Tolerance
+from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.schema import parse_dim
 
 
@@ -212,3 +213,16 @@ def test_the_place_of_another_origin_begins_its_messages():
         op(origin="[[ops]]", dtypes=[])
 
     assert str(error.value).startswith("[[ops]] 'mine': dtypes = []")
+
+
+def test_a_param_value_brings_the_dims_that_it_needs():
+    attention = BUILTIN_OPS["scaled_dot_product_attention"]
+    assert attention.dims["G"] == (1,)
+    assert narrow_op(attention, params={"enable_gqa": True}).dims["G"] == (1, 2, 3, 4, 8)
+    assert narrow_op(attention, params={"enable_gqa": True}, dims={"G": [4]}).dims["G"] == (4,)
+    assert narrow_op(attention, params={"enable_gqa": False, "is_causal": True}).dims["G"] == (1,)
+
+
+def test_a_param_whose_values_need_different_dims_takes_one_value_a_test():
+    with pytest.raises(ConfigError, match=r"enable_gqa = \[False, True\]: other sizes belong to True"):
+        narrow_op(BUILTIN_OPS["scaled_dot_product_attention"], params={"enable_gqa": [False, True]})

@@ -12,7 +12,17 @@ from typing import Any
 
 from pytest_gpuemu.engine.configs import is_autotuner, read_configs
 from pytest_gpuemu.engine.errors import ConfigError, SchemaError, did_you_mean
-from pytest_gpuemu.engine.op import COMPUTE_TYPES, LAYOUTS, LIBRARIES, ROUNDINGS, SCALES, VALUES, Op
+from pytest_gpuemu.engine.op import (
+    COMPUTE_TYPES,
+    LAYOUTS,
+    LIBRARIES,
+    ROUNDINGS,
+    SCALES,
+    VALUES,
+    Dims,
+    Op,
+    Param,
+)
 from pytest_gpuemu.engine.read_keys import (
     LAYOUT_ALIASES,
     check_known,
@@ -65,6 +75,7 @@ def define_op(
     inplace: Mapping[str, str] | Sequence[str] = (),
     canonical: Callable[..., Any] | None = None,
     shape_rule: Callable[..., Any] | None = None,
+    param_dims: Mapping[str, Mapping[Any, Mapping[str, Any]]] | None = None,
     aliases: Sequence[str] = (),
     origin: str = "marker",
     **keys: Any,
@@ -94,6 +105,10 @@ def define_op(
         inplace=read_inplace(place, parsed, inplace),
         canonical=canonical,
         shape_rule=shape_rule,
+        param_dims={
+            param: {choice: read_dims(place, dims, dim_names) for choice, dims in by_value.items()}
+            for param, by_value in (param_dims or {}).items()
+        },
         aliases=tuple(aliases),
         origin=origin,
         dims=read_dims(place, schema_dims, dim_names),
@@ -139,10 +154,29 @@ def narrow_op(op: Op, *, place: str | None = None, **keys: Any) -> Op:
         if key not in readers:
             raise ConfigError(f"{place}: unknown key {key!r}; {did_you_mean(key, MARKER_KEYS)}")
     changed = {key: readers[key](value) for key, value in given.items()}
+    if "params" in changed and op.param_dims:
+        brought = _dims_of_params(place, op, changed["params"])
+        changed["dims"] = {**op.dims, **brought, **read_dims(place, given.get("dims", {}), op.dim_names)}
     if "configs" in given:
         changed["autotuner"] = given["configs"] if is_autotuner(given["configs"]) else None
     overrides = {key: value for key, value in given.items() if key in CASE_KEYS}
     return dataclasses.replace(op, **changed, overrides={**op.overrides, **overrides})
+
+
+def _dims_of_params(place: str, op: Op, params: Iterable[Param]) -> Dims:
+    """What op.param_dims says of these params, each of which needs one value for it."""
+    found: Dims = {}
+    for param in params:
+        by_value = op.param_dims.get(param.name, {})
+        met = [choice for choice in param.choices if choice in by_value]
+        if met and len(param.choices) > 1:
+            raise ConfigError(
+                f"{place}: params: {param.name} = {list(param.choices)!r}: other sizes belong to {met[0]!r}; "
+                f"give one value, and another test the other"
+            )
+        for choice in met:
+            found = {**found, **by_value[choice]}
+    return found
 
 
 def _read_where(place: str, given: str | Sequence[str], dim_names: Iterable[str]) -> tuple[Comparison, ...]:

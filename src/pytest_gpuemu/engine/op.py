@@ -73,6 +73,10 @@ class Range:
     high: int
 
 
+# Candidates or a range by the name of a dim; a dim that is not there may have any size.
+Dims: TypeAlias = Mapping[str, tuple[int, ...] | Range]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Input:
     """One input of an op.
@@ -171,6 +175,7 @@ class Op:
     shape_rule, if there, gives an output's shape that dims cannot express:
     (output name, input shapes by name, params) -> shape.
     autotuner is the object that the configs came from, if it was one.
+    param_dims: by param and value, the dims that are drawn otherwise where the caller chose that value alone.
     gradient, where it is known without the op's own references, is what check_grad judges by. conventions,
     if there, gives masks by output name of the elements for which no one answer is right; it is called with
     the reference's tolerance.ErrorBounds, and only for what disagrees.
@@ -181,7 +186,7 @@ class Op:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     params: tuple[Param, ...] = ()
-    dims: Mapping[str, tuple[int, ...] | Range] = field(default_factory=dict)
+    dims: Dims = field(default_factory=dict)
     where: tuple[Comparison, ...] = ()
     dtypes: tuple[str, ...] = ("float16", "bfloat16", "float32")
     layouts: tuple[str, ...] = LAYOUTS
@@ -207,6 +212,9 @@ class Op:
     )
     shape_rule: Callable[[str, Mapping[str, tuple[int, ...]], Mapping[str, Any]], tuple[int, ...]] | None = (
         None
+    )
+    param_dims: Mapping[str, Mapping[Any, Mapping[str, tuple[int, ...] | Range]]] = field(
+        default_factory=dict
     )
     gradient: Gradient | None = None
     conventions: Callable[[Any], Mapping[str, Array]] | None = None

@@ -29,6 +29,8 @@ SIZES: dict[str, Any] = {
     "D": [16, 32, 64, 128],
 }
 PARAMS = {"is_causal": False, "scale": None, "enable_gqa": False, "causal_align": "top_left"}
+GROUPED = {"H": [1, 2], "G": [1, 2, 3, 4, 8]}
+GROUPED_WHERE_ASKED = {"enable_gqa": {True: GROUPED}}
 SCHEMA = "query[B,H*G,S,D], key[B,H,T,D], value[B,H,T,D] -> [B,H*G,S,D]"
 
 
@@ -127,6 +129,7 @@ SCALED_DOT_PRODUCT_ATTENTION = define_op(
     inputs=dict.fromkeys(("query", "key", "value"), FINITE),
     dims=SIZES,
     params=PARAMS,
+    param_dims=GROUPED_WHERE_ASKED,
     aliases=["attention", "sdpa", "flash_attention"],
     origin="built-in",
 )
@@ -136,7 +139,7 @@ GROUPED_QUERY_ATTENTION = define_op(
     reference=REFERENCES,
     schema=SCHEMA,
     inputs=dict.fromkeys(("query", "key", "value"), FINITE),
-    dims={**SIZES, "H": [1, 2], "G": [1, 2, 3, 4, 8]},
+    dims={**SIZES, **GROUPED},
     params={**PARAMS, "enable_gqa": True},
     aliases=["gqa"],
     origin="built-in",
