@@ -7,6 +7,7 @@ import pytest
 
 from pytest_gpuemu.engine.case import case_from_arrays, make_case
 from pytest_gpuemu.engine.define import define_op, narrow_op
+from pytest_gpuemu.engine.diagnose import Clue, Diagnosis, Suspicion
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.report import describe_failure, describe_pattern
 
@@ -49,6 +50,7 @@ def test_the_whole_report():
         "          output[1, 3] = 0.0, reference 16.0: off by 16, allowed 0.0078",
         "  pattern every exceeding element is in row 1 (the last) and at column 2 or above (of 4)",
         "  errors  max 16 (1792 ulp), mean 3.75 (352 ulp), p50 0, p99 16",
+        "  ulps    6 of 8 elements up to 0.5, 2 up to 10000",
         '  re-run  pytest "test_k.py::test_mine[seed=7]"   (anywhere: pytest --gpuemu-reproduce=7)',
         "  shrink  pytest --gpuemu-minimize=7",
     ]
@@ -187,3 +189,22 @@ def test_a_simple_place_is_named(mask, expected):
 )
 def test_no_pattern_is_made_up(mask):
     assert describe_pattern(np.array(mask, bool)) is None
+
+
+def test_a_diagnosis_is_told_behind_the_numbers_and_in_place_of_the_pattern():
+    x = np.ones((2, 4), np.float32)
+    op = define_op("mine", reference=double, schema="x[R,C] -> [R,C]")
+    case = case_from_arrays(op, {"x": x}, {}, seed=7)
+    verdict = judge(case, np.array([[2, 2, 2, 2], [2, 2, 1, 1]], np.float32))
+    diagnosis = Diagnosis(
+        where=(Clue(kind="tail", text="behind column 2", output="output"),),
+        how=(Clue(kind="ratio", text="half the reference", output="output"),),
+        suspicion=Suspicion(kind="scale", text="a scale is missing"),
+    )
+
+    lines = describe_failure(case, verdict, diagnosis=diagnosis)
+
+    labels = [text[2:10].rstrip() for text in lines if text[2:3] != " "]
+    assert labels[-5:] == ["errors", "ulps", "where", "how", "suspect"]
+    assert "pattern" not in labels
+    assert line(lines, "suspect") == "a scale is missing"

@@ -1,7 +1,8 @@
 """How a failed case reads: plain lines of text, for a terminal of any width.
 
 Here: the headline, the case, the worst elements, where the exceeding ones lie, hints and commands.
-Elsewhere: what was found (judge.py), which failures are shown in full (the pytest items).
+Elsewhere: what was found (judge.py), what is made of it (diagnose/), the picture of it (heatmap.py), which
+failures are shown in full (the pytest items).
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ import numpy as np
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.configs import describe_config
+from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
 from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.ulps import ulp_histogram
 from pytest_gpuemu.engine.verdict import Comparison, Finding, Verdict
 
 MAX_ELEMENTS = 5
@@ -22,11 +25,13 @@ MAX_ELEMENTS = 5
 _FEW = 64
 
 
-def describe_failure(case: Case, verdict: Verdict, *, commands: Sequence[str] = ()) -> list[str]:
+def describe_failure(
+    case: Case, verdict: Verdict, *, commands: Sequence[str] = (), diagnosis: Diagnosis | None = None
+) -> list[str]:
     """The report of a failed case, a line a fact; the first names op and seed and says what is wrong.
 
     commands are what to type: the first re-runs this item, the second does so anywhere; one that has
-    --gpuemu-minimize shrinks the case.
+    --gpuemu-minimize shrinks the case. diagnosis, where one was made, says what is behind the numbers.
     """
     several = len(case.op.outputs) > 1
     first, *others = verdict.findings
@@ -35,8 +40,11 @@ def describe_failure(case: Case, verdict: Verdict, *, commands: Sequence[str] = 
     for finding in others:
         lines += _labelled("also", _headline(finding, several))
     lines += describe_case(case)
+    has_place = diagnosis is not None and bool(diagnosis.where)
     for comparison in verdict.comparisons:
-        lines += _describe_comparison(comparison)
+        lines += _describe_comparison(comparison, has_place)
+    for label, text in () if diagnosis is None else diagnosis.lines():
+        lines += _labelled(label, text)
     for hint in verdict.hints:
         lines += _labelled("hint", hint)
     return lines + _describe_commands(commands)
@@ -96,18 +104,22 @@ def _headline(finding: Finding, several: bool) -> str:
     )
 
 
-def _describe_comparison(comparison: Comparison) -> list[str]:
+def _describe_comparison(comparison: Comparison, has_place: bool) -> list[str]:
+    """has_place: a diagnosis says where the exceeding elements lie."""
     stats, lines = comparison.stats, []
     if stats.num_exceeding:
         for label, text in _elements(comparison):
             lines += _labelled(label, text)
-        if comparison.exceeding is not None and (pattern := describe_pattern(comparison.exceeding)):
+        mask = None if has_place else comparison.exceeding
+        if mask is not None and (pattern := describe_pattern(mask)):
             lines += _labelled("pattern", pattern)
         lines += _labelled(
             "errors",
             f"max {stats.max_abs:.3g}{_ulps(comparison, stats.max_ulp)}, mean {stats.mean_abs:.3g}"
             f"{_ulps(comparison, stats.mean_ulp)}, p50 {stats.p50_abs:.3g}, p99 {stats.p99_abs:.3g}",
         )
+        if (histogram := ulp_histogram(comparison)) is not None and histogram.total > 1:
+            lines += _labelled("ulps", histogram.line)
     if stats.num_undetermined:
         share = 100 * stats.num_undetermined / stats.count
         lines += _labelled(
