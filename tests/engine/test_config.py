@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gpuemu.engine.config import load_config
+from pytest_gpuemu.engine.config import ArtifactChecks, load_config
 from pytest_gpuemu.engine.errors import ConfigError
 
 WHOLE = """
@@ -42,7 +42,8 @@ atol = 0.5
 [[kernels]]
 name = "k"
 source = "k.cu"
-artifact_checks = { max_registers = 64 }
+arch = ["sm_90a"]
+artifact_checks = { max_registers = 32, require = ["mma.sync"] }
 
 [policies]
 warn_threshold = 0.2
@@ -72,7 +73,11 @@ def test_every_section_is_read(tmp_path):
     assert (op.name, op.reference, op.frameworks) == ("twice", "refs:twice", ("torch",))
     assert op.keys == {"schema": "x[N] -> y[N]", "dims": {"N": {"min": 1, "max": 9}}}
     assert op.tolerances == {"": {"atol": 0.5}}
-    assert config.kernels[0].artifact_checks == {"max_registers": 64}
+    (kernel,) = config.kernels
+    assert (kernel.name, kernel.source, kernel.arch) == ("k", "k.cu", ("sm_90a",))
+    assert kernel.artifact_checks == ArtifactChecks(
+        max_registers=32, max_local_bytes=0, require=("mma.sync",)
+    )
     assert (config.policies.fail_on_regression, config.policies.warn_threshold) == (True, 0.2)
     assert (config.ci.parallel_jobs, config.ci.quick_dtypes) == (2, ("float32",))
 
@@ -141,16 +146,19 @@ def test_both_in_one_folder_is_an_error_that_names_both(tmp_path):
         ("[fuzz]\ntime = 0", "[fuzz]: time = 0: expected a number of seconds > 0"),
         ("[ops]\nname = 'x'", "[ops] is one table: write [[ops]], with two brackets"),
         ("[[ops]]\nreference = 'a:b'", "[[ops]]: name is missing: expected the op's name"),
-        ("[[ops]]\nname = 'x'\nshema = ''", "[[ops]]: unknown key 'shema' (= ''); did you mean 'schema'?"),
+        (
+            "[[ops]]\nname = 'x'\nshema = ''",
+            "[[ops]] 'x': unknown key 'shema' (= ''); did you mean 'schema'?",
+        ),
         (
             "[[ops]]\nname = 'x'\nreference = 'refs'",
-            "[[ops]] 'x': reference = 'refs' is neither a script's path \"refs/softmax.py\" "
-            'nor "package.module:function"',
+            "[[ops]] 'x': reference = 'refs': expected a script's path \"refs/softmax.py\" "
+            'or "package.module:function"',
         ),
         (
             "[[ops]]\nname = 'x'\nexecution_mode = 'daemon'",
-            "[[ops]] 'x': execution_mode = 'daemon': expected one of "
-            '"client_side", "daemon_orchestrated", "script_based"',
+            "[[ops]] 'x': execution_mode = 'daemon': expected an execution mode; known: client_side, "
+            "daemon_orchestrated, script_based",
         ),
         (
             "[[ops]]\nname = 'x'\nexecution_mode = 'script_based'",
@@ -169,7 +177,10 @@ def test_both_in_one_folder_is_an_error_that_names_both(tmp_path):
             "[validation.tolerances]\nfloat16 = { atol = -1 }",
             "[validation]: tolerances.float16: atol = -1: expected a number >= 0",
         ),
-        ("[ci]\nquick_dtypes = ['f32']", "[ci]: quick_dtypes = ['f32']: expected a list of names among"),
+        (
+            "[ci]\nquick_dtypes = ['f32']",
+            "[ci]: quick_dtypes[0] = 'f32': expected a dtype; did you mean 'float32'?",
+        ),
         ("a = [", "not valid TOML: "),
     ],
 )

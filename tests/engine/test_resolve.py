@@ -118,12 +118,14 @@ def test_a_tolerance_comes_from_the_nearest_place(config, marker, own, project, 
 
 
 def test_a_wrong_value_of_an_entry_names_the_file(config):
-    given = config("[[ops]]\nname = 'mine'\nreference = 'MODULE:twice'\ndtypes = ['fp16']")
+    given = config(
+        "[[ops]]\nname = 'mine'\nreference = 'MODULE:twice'\nschema = 'x[N] -> y[N]'\ndims = { M = [1] }"
+    )
 
     with pytest.raises(ConfigError) as caught:
         resolve_op("mine", {}, given)
 
-    assert str(caught.value).startswith(f"{given.path}: [[ops]] 'mine': dtypes: 'fp16' is not a dtype; ")
+    assert str(caught.value).startswith(f"{given.path}: [[ops]] 'mine': dims: unknown name 'M'; ")
 
 
 @pytest.mark.parametrize(("dtype", "passes"), [("float32", True), ("float64", False)])

@@ -1,7 +1,7 @@
 """Options and ini keys of the plugin, and what they come to.
 
 Here: their declaration, their check, and the order command line, ini, gpuemu.toml's [fuzz], default.
-Elsewhere: reading gpuemu.toml (engine/config.py). Imports nothing heavy.
+Elsewhere: reading gpuemu.toml (engine/config/). Imports nothing heavy.
 """
 
 from __future__ import annotations

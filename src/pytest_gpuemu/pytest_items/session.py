@@ -44,7 +44,7 @@ class FuzzSession:
         self.error: GpuemuError | None = None
         self.project = Config(path=None, root=config.rootpath)
         try:
-            self.project = load_config(config.rootpath)
+            self.project = load_config(config.rootpath, trusted=config.rootpath)
         except ConfigError as error:
             self.error = error
         given = self.workerinput or {}
