@@ -1,7 +1,8 @@
 """The client: talks to a daemon over its socket, and the data classes that it returns.
 
-client.py: Client. data.py: what its methods return. transport.py: the connection. launch.py and recorder.py:
-the daemon of a pytest session. Loaded when first asked for: starting a daemon needs no NumPy.
+client.py: Client; judging.py, cases.py, fuzzing.py, stored.py, minimizing.py: its methods, by family.
+data.py: what they return. transport.py: the connection. launch.py and recorder.py: the daemon of a pytest
+session. Loaded when first asked for: starting a daemon needs no NumPy.
 """
 
 from __future__ import annotations

@@ -8,12 +8,11 @@ would store each of them.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pytest_gpuemu.client.data import ReproductionInfo, ValidationResult
+from pytest_gpuemu.client.fuzzing import RunCase
 from pytest_gpuemu.engine.case import Case, make_case
 from pytest_gpuemu.engine.config import config_at
 from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, GpuemuError
@@ -25,9 +24,6 @@ from pytest_gpuemu.engine.report import describe_failure
 from pytest_gpuemu.engine.requested_ops import requested_op
 from pytest_gpuemu.engine.user_code import Called
 from pytest_gpuemu.engine.verdict import Failure, Finding, Verdict
-
-# Runs the op under test on a case: {"inputs": ..., "params": ...}.
-RunCase = Callable[[dict[str, Any]], Called]
 
 
 @dataclass(slots=True)

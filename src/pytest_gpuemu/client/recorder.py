@@ -39,13 +39,7 @@ class Recorder:
 
     def failure(self, failure: Failure) -> None:
         """Store one failure."""
-        fields = {field.name: getattr(failure, field.name) for field in dataclasses.fields(failure)}
-        fields["op_name"] = fields.pop("op")
-        fields["shape"], fields["strides"] = list(failure.shape), list(failure.strides)
-        fields["fuzz_config"] = wire_overrides(failure.fuzz_config)
-        fields["findings"] = [plain(dataclasses.asdict(finding)) for finding in failure.findings]
-        fields["stats"] = None if failure.stats is None else plain(dataclasses.asdict(failure.stats))
-        self._send(RecordFailure(**fields))
+        record_failure(self._transport, failure)
 
     def passed(self, batch: Sequence[PassedCase]) -> None:
         """Store cases that passed."""
@@ -58,7 +52,8 @@ class Recorder:
 
     def forget(self, test_id: str, op: str, seed: int, edits: str = "") -> None:
         """Remove a stored failure that passes now."""
-        self._send(ForgetFailure(test_id=test_id, op_name=op, seed=seed, edits=edits))
+        request = ForgetFailure(test_id=test_id, op_name=op, seed=seed, edits=edits)
+        ask(self._transport, to_message(request), "Ok")
 
     def store_error(self) -> str | None:
         """Why the daemon cannot store anything; None where it can."""
@@ -68,5 +63,13 @@ class Recorder:
     def close(self) -> None:
         self._transport.close()
 
-    def _send(self, request: Any) -> None:
-        ask(self._transport, to_message(request), "Ok")
+
+def record_failure(transport: Transport, failure: Failure) -> None:
+    """Store one failure, and return once it is. Raises ClientError where the daemon cannot."""
+    fields: dict[str, Any] = {x.name: getattr(failure, x.name) for x in dataclasses.fields(failure)}
+    fields["op_name"] = fields.pop("op")
+    fields["shape"], fields["strides"] = list(failure.shape), list(failure.strides)
+    fields["fuzz_config"] = wire_overrides(failure.fuzz_config)
+    fields["findings"] = [plain(dataclasses.asdict(finding)) for finding in failure.findings]
+    fields["stats"] = None if failure.stats is None else plain(dataclasses.asdict(failure.stats))
+    ask(transport, to_message(RecordFailure(**fields)), "Ok")

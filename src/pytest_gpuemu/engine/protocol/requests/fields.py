@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Annotated, Any, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Annotated, Any, TypeAlias, get_args, get_type_hints
 
 from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean, shortened
 from pytest_gpuemu.engine.protocol.tensor import Tensor, read_tensor
@@ -21,7 +21,6 @@ MAX_NAME = 4_096
 MAX_TEXT = 16 * 2**20
 
 Reader: TypeAlias = Callable[[str, Any], Any]
-T = TypeVar("T")
 
 
 def _text(place: str, value: Any) -> str:
@@ -162,12 +161,12 @@ OutputTensors = Annotated[Tensor | Mapping[str, Tensor] | tuple[Tensor, ...], _o
 Params = Annotated[Mapping[str, Any] | None, optional(by_name(_param))]
 
 
-def read_fields(kind: type[T], place: str, given: Any) -> T:
+def read_fields(kind: type[Any], place: str, given: Any) -> Any:
     """The data class of that kind which an object is. Each field's type names its reader (see above)."""
     if not isinstance(given, Mapping):
         raise ProtocolError(f"{place} = {shortened(given)}: expected an object")
     readers = _readers(kind)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in given:
         if key not in fields:
             raise ProtocolError(f"{place}: unknown field {shortened(key)}; {did_you_mean(key[:40], fields)}")

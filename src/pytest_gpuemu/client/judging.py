@@ -1,0 +1,67 @@
+"""Having an output judged: for a caller's own inputs, or for a case of the daemon's.
+
+Here: the two requests. Elsewhere: the methods that users call (client.py), the judgement (engine/jobs.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pytest_gpuemu.client.data import ValidationResult
+from pytest_gpuemu.client.sending import sent_arrays, sent_output
+from pytest_gpuemu.client.transport import Transport, ask
+from pytest_gpuemu.engine.errors import ClientError
+from pytest_gpuemu.engine.plan import parse_case_id
+from pytest_gpuemu.engine.protocol.plain import plain
+from pytest_gpuemu.engine.protocol.tensor import Tensor
+
+
+def validate(
+    transport: Transport,
+    op_name: str,
+    inputs: Mapping[str, Any],
+    output: Any,
+    *,
+    dtype: str | None,
+    seed: int | None,
+    params: Mapping[str, Any],
+) -> ValidationResult:
+    """See Client.validate_op."""
+    sent = sent_output(output)
+    if dtype is not None and isinstance(sent, Tensor) and sent.dtype != dtype:
+        raise ClientError(
+            f"validate_op({op_name!r}): dtype = {dtype!r}, but the output has dtype {sent.dtype!r}"
+        )
+    message = {
+        "type": "ValidateOp",
+        "op_name": op_name,
+        "inputs": sent_arrays(inputs),
+        "output": sent,
+        "seed": seed,
+        "kwargs": plain(params),
+    }
+    return ValidationResult.from_wire(ask(transport, message, "ValidationResult")["result"])
+
+
+def submit(
+    transport: Transport,
+    op_name: str,
+    inputs: Mapping[str, Any] | None,
+    output: Any,
+    case_id: int | str,
+    *,
+    params: Mapping[str, Any],
+) -> ValidationResult:
+    """See Client.submit_output."""
+    seed, edits = parse_case_id(case_id)
+    message = {
+        "type": "SubmitOutput",
+        "op_name": op_name,
+        "seed": seed,
+        "edits": edits,
+        "output": sent_output(output),
+        "inputs": None if inputs is None else sent_arrays(inputs),
+        "kwargs": plain(params),
+    }
+    return ValidationResult.from_wire(ask(transport, message, "SubmitResult")["result"])
