@@ -182,7 +182,7 @@ def test_fuzzing_gives_the_inputs_as_a_dict_or_by_name(client):
 
     assert (by_dict.total, by_dict.passed, by_dict.failed) == (3, 3, 0)
     assert by_name == by_dict
-    with pytest.raises(ClientError, match="give either run_op or op_fn"):
+    with pytest.raises(ClientError, match="give either op_fn or run_op"):
         client.fuzz_op_client_side("twice")
 
 

@@ -177,10 +177,11 @@ class Client:
         """`count` cases of a master seed, or the cases whose own seeds are given (`seeds=`, or in place of
         count). Each is a dict as from get_test_case."""
         given = {**fuzz_config, "op_schema": op_schema, "dtypes": dtypes}
-        if not isinstance(count, int):
-            count, seeds = len(count), count
-        cases = fetch_cases(self._transport, op_name, count=count, seed=seed, seeds=seeds, fuzz_config=given)
-        return list(cases)
+        wanted = seeds if isinstance(count, int) else count
+        total = count if isinstance(count, int) else len(count)
+        return list(
+            fetch_cases(self._transport, op_name, count=total, seed=seed, seeds=wanted, fuzz_config=given)
+        )
 
     def submit_output(
         self,

@@ -165,7 +165,7 @@ def read_fields(kind: type[Any], place: str, given: Any) -> Any:
     """The data class of that kind which an object is. Each field's type names its reader (see above)."""
     if not isinstance(given, Mapping):
         raise ProtocolError(f"{place} = {shortened(given)}: expected an object")
-    readers = _readers(kind)
+    readers = _readers(kind)  # type: ignore[arg-type] # a class is hashable
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in given:
         if key not in fields:
