@@ -96,11 +96,48 @@ def test_overflow_is_undetermined_and_an_infinite_input_is_not():
     assert error_of(lambda x: x + x, x=x).tolist()[2:] == [0.0, 0.0]
     assert error_of(np.exp, x=np.array([1000.0], f32)) == [np.inf]
     assert error_of(lambda x: np.sum(x), x=np.array([3e38, 3e38, -3e38], f32)) == np.inf
-    # softmax without max: inf/inf where the numerator overflows, x/inf = 0 elsewhere.
-    x = np.array([100.0, 1.0], f32)
-    first, second = error_of(lambda x: np.exp(x) / np.exp(x).sum(), x=x).tolist()
-    assert first == np.inf
-    assert np.exp(1 - 100) <= second < 1e-37
+
+
+def test_nothing_is_known_of_what_follows_from_a_reduction_that_may_overflow():
+    """Guards: x / inf = 0 counted as certain, and a kernel whose other order of terms gives NaN failed."""
+    x = np.array([[1e30, 2e30, 3.0, 4.0]], f32)
+    everywhere = np.full((1, 4), np.inf)
+    near = np.full((1, 4), 3e38, f32)
+
+    def matrix(x: np.ndarray) -> np.ndarray:
+        return np.matmul(x, np.ones((4, 4)))
+
+    for f, given in (
+        (lambda x: x / np.sqrt(np.square(x).sum(axis=-1, keepdims=True)), x),
+        (lambda x: x / np.linalg.norm(x, axis=-1, keepdims=True), x),
+        (lambda x: x / np.sqrt(x.var(axis=-1, keepdims=True) + 1e-5), x),
+        (lambda x: np.tanh(near.astype(float) + x.sum(axis=-1, keepdims=True)), near),
+        (lambda x: 1.0 / (1.0 + matrix(x)), near),
+        (lambda x: np.exp(x) / np.exp(x).sum(axis=-1, keepdims=True), np.array([[100, 1, 2, 3]], f32)),
+        (lambda x: 1.0 / np.einsum("ij,kj->ik", x, np.ones((4, 4))), near),
+    ):
+        assert np.array_equal(error_of(f, x=given), everywhere)
+    running = error_of(lambda x: 1.0 / np.cumsum(x, axis=-1), x=near)
+    assert np.isfinite(running).tolist() == [[True, False, False, False]]
+
+
+def test_an_overflow_of_no_reduction_is_an_infinity_and_what_that_makes_finite_is_judged():
+    x = np.array([-200.0, 1.0], f32)
+    assert np.all(error_of(lambda x: 1.0 / (1.0 + np.exp(-x)), x=x) < 1e-6)
+    large = np.array([1e30], f32)
+    assert error_of(lambda x: np.tanh(x * x), x=large)[0] < 2.001
+
+
+def test_another_row_and_an_infinity_that_was_given_are_not_lost_to_an_overflow():
+    x = np.array([[1e30, 2e30], [3.0, 4.0], [np.inf, 1.0], [np.nan, 1.0]], f32)
+
+    def normalized(x: np.ndarray) -> np.ndarray:
+        return x / np.sqrt(np.square(x).sum(axis=-1, keepdims=True))
+
+    errors = error_of(normalized, x=x)
+    assert np.isinf(errors[0]).all()
+    assert np.all(errors[1] < 1e-6)
+    assert not errors[2:].any()
 
 
 def test_a_divisor_or_logarithm_that_may_be_zero_is_undetermined():

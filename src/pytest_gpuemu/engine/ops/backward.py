@@ -19,6 +19,7 @@ from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.ops.attention import (
     FINITE,
+    GROUPED_WHERE_ASKED,
     PARAMS,
     SIZES,
     attention_scores,
@@ -26,7 +27,7 @@ from pytest_gpuemu.engine.ops.attention import (
     per_query_head,
 )
 from pytest_gpuemu.engine.ops.losses import IGNORED, TARGET, class_axis
-from pytest_gpuemu.engine.ops.normalization import biased_variance, over_deviation
+from pytest_gpuemu.engine.ops.normalization import biased_variance
 from pytest_gpuemu.engine.ops.softmax import softmax
 
 OF_INPUT = "grad_output[rows,cols], input[rows,cols] -> grad_input[rows,cols]"
@@ -163,11 +164,11 @@ def layer_norm_backward(
     n = input.shape[-1]
     mean = input.sum(axis=-1, keepdims=True) / n
     variance = biased_variance(input, mean, -1) + eps
-    normed = over_deviation(input - mean, variance)
+    normed = (input - mean) / np.sqrt(variance)
     h, rows = grad_output * weight, _leading(input)
     inner = h - h.sum(axis=-1, keepdims=True) / n - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
     return (
-        over_deviation(inner, variance),
+        inner / np.sqrt(variance),
         (grad_output * normed).sum(axis=rows),
         grad_output.sum(axis=rows),
     )
@@ -184,7 +185,7 @@ def layer_norm_backward_as_line(
     n = input.shape[-1]
     mean = input.sum(axis=-1, keepdims=True) / n
     variance = biased_variance(input, mean, -1) + eps
-    a = over_deviation(np.ones(variance.shape), variance)
+    a = 1.0 / np.sqrt(variance)
     h, rows = grad_output * weight, _leading(input)
     total, along = h.sum(axis=-1, keepdims=True), (h * input).sum(axis=-1, keepdims=True)
     b = (total * mean - along) * a * a * a / n
@@ -215,9 +216,9 @@ def rms_norm_backward(
     """
     n = input.shape[-1]
     square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
-    normed, h = over_deviation(input, square), grad_output * weight
+    normed, h = input / np.sqrt(square), grad_output * weight
     inner = h - input * ((h * input).sum(axis=-1, keepdims=True) / n) / square
-    return over_deviation(inner, square), (grad_output * normed).sum(axis=_leading(input))
+    return inner / np.sqrt(square), (grad_output * normed).sum(axis=_leading(input))
 
 
 def rms_norm_backward_by_cube(
@@ -229,7 +230,7 @@ def rms_norm_backward_by_cube(
     """
     n = input.shape[-1]
     square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
-    a, h = over_deviation(np.ones(square.shape), square), grad_output * weight
+    a, h = 1.0 / np.sqrt(square), grad_output * weight
     along = (h * input).sum(axis=-1, keepdims=True) * (a * a * a)
     return h * a - along * input / n, (grad_output * (input * a)).sum(axis=_leading(input))
 
@@ -402,6 +403,7 @@ SCALED_DOT_PRODUCT_ATTENTION_BACKWARD = define_op(
     inputs=_FINITE_INPUTS,
     dims=SIZES,
     params=PARAMS,
+    param_dims=GROUPED_WHERE_ASKED,
     checks={"deterministic": False},  # dQ is added up by atomics in flash attention
     aliases=["attention_backward", "sdpa_backward"],
     origin="built-in",

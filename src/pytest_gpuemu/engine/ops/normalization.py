@@ -26,15 +26,6 @@ def biased_variance(input: Float64Array, mean: Float64Array, axis: int | tuple[i
     return (squares + 0.0 * np.square(input).sum(axis=axis, keepdims=True)) / n
 
 
-def over_deviation(centred: Float64Array, variance: Float64Array) -> Float64Array:
-    """centred / sqrt(variance), written as centred * sqrt(variance) / variance.
-
-    Where the variance overflows float32, kernels give 0 or, by Welford's update, NaN, and neither is
-    wrong. In this form the tracer finds infinity over infinity there, and leaves the element undetermined.
-    """
-    return centred * np.sqrt(variance) / variance
-
-
 def layer_norm(
     input: Float64Array,
     weight: Float64Array | None = None,
@@ -49,7 +40,7 @@ def layer_norm(
     axis = tuple(range(-(1 if weight is None else weight.ndim), 0))
     n = prod(input.shape[a] for a in axis)
     mean = input.sum(axis=axis, keepdims=True) / n
-    result = over_deviation(input - mean, biased_variance(input, mean, axis) + eps)
+    result = (input - mean) / np.sqrt(biased_variance(input, mean, axis) + eps)
     result = result if weight is None else result * weight
     return result if bias is None else result + bias
 
@@ -69,7 +60,7 @@ def layer_norm_as_line(
     axis = tuple(range(-(1 if weight is None else weight.ndim), 0))
     mean = input.sum(axis=axis, keepdims=True) / prod(input.shape[a] for a in axis)
     variance = biased_variance(input, mean, axis) + eps
-    result = over_deviation(3.0 * input - 3.0 * mean, variance) / 3.0
+    result = (3.0 * input - 3.0 * mean) / np.sqrt(variance) / 3.0
     result = result if weight is None else result * weight
     return result if bias is None else result + bias
 
@@ -139,7 +130,7 @@ def group_norm_as_line(
     mean = grouped.sum(axis=-1, keepdims=True) / n
     variance = biased_variance(grouped, mean, -1) + eps
     per_group = input.shape[1] // num_groups
-    a = np.repeat(over_deviation(np.ones(variance.shape), variance), per_group, axis=1)
+    a = np.repeat(1.0 / np.sqrt(variance), per_group, axis=1)
     a = a.reshape(*input.shape[:2], *(1 for _ in input.shape[2:]))
     mean = np.repeat(mean, per_group, axis=1).reshape(a.shape)
     a = a if weight is None else a * _per_channel(weight, input)

@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.trace.reductions import accumulation
-from pytest_gpuemu.engine.trace.rounding import finish
+from pytest_gpuemu.engine.trace.rounding import finish, lost
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Traced, error_of, has_error, in_range, is_real, value_of
 
@@ -211,7 +211,9 @@ def _scatter_add(run: Run, ufunc: np.ufunc, x: Traced, plain: Any, new: Any, new
         np.add.at(error, plain, new_error)
     if not is_real(x.value):
         return
+    carried = error.copy()
     error[...] = _arrivals(run, before, x.value, plain, new, error)
+    x.value[np.isinf(error) & np.isfinite(carried)] = np.nan  # as rounding.lost, in place
 
 
 def _arrivals(run: Run, before: Array, total: Array, plain: Any, new: Any, error: Array) -> Array:
@@ -261,6 +263,7 @@ def add_reduceat(
     t = np.where(np.isfinite(x.value), x.value, 0.0)
     count = x.shape[axis]
     rounding = accumulation(run, max(count - 1, 1), np.sqrt(segments(t * t)), segments(np.abs(t)))
-    rounding = np.where(segments(np.abs(t)) > run.arithmetic.largest, np.inf, rounding)
-    error = rounding + (segments(x.error) if isinstance(x.error, np.ndarray) else 0.0)
-    return finish(run, "sum", value, np.where(np.isfinite(value), error, 0.0), 1.0)
+    carried = segments(x.error) if isinstance(x.error, np.ndarray) else 0.0
+    overflowing = ~(segments(np.abs(t)) + carried <= run.arithmetic.largest) & np.isfinite(value)
+    error = np.where(np.isfinite(value), rounding + carried, 0.0)
+    return lost(finish(run, "sum", value, error, 1.0), overflowing)

@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.trace.reductions import accumulation
-from pytest_gpuemu.engine.trace.rounding import finish
+from pytest_gpuemu.engine.trace.rounding import finish, lost
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Error, Traced, error_of, has_error, is_real, value_of
 
@@ -80,14 +80,19 @@ def contract(
             whole = np.abs(f(A, B)) if special is not False else np.abs(total)
             partial = _largest_partial(whole, f, A, B, chunks)
     error = propagated + accumulation(run, count, norm, partial)
-    over = count * peak_a * peak_b > run.arithmetic.largest
-    if over:
-        error = np.where(f(size_a, size_b) > run.arithmetic.largest, np.inf, error)
+    largest, overflowing = run.arithmetic.largest, False
+    doubt = float(np.max(propagated)) if np.size(propagated) else 0.0
+    if count > 1 and not count * peak_a * peak_b + doubt <= largest:
+        # Some order of summation overflows on the way.
+        overflowing = ~(f(size_a, size_b) + propagated <= largest)
+        error = np.where(overflowing, np.inf, error)
     if special is not False:
-        error = np.where(special & ~np.isinf(propagated), 0.0, error)
+        given = special & np.isfinite(propagated)
+        error = np.where(given, 0.0, error)
+        overflowing = overflowing & ~given
     error = np.asarray(error) + np.zeros(total.shape)
     kept = error
-    return finish(
+    result = finish(
         run,
         "matmul",
         total,
@@ -99,6 +104,7 @@ def contract(
             0.0 if special is not False else np.inf,
         ),
     )
+    return lost(result, overflowing)
 
 
 def _largest_partial(
@@ -187,7 +193,7 @@ def einsum(run: Run, subscripts: Any, *operands: Any, **kwargs: Any) -> Any:
         rest = ",".join([kept, *inputs[2:]])
         result = einsum(run, f"{rest}->{output}", first, *operands[2:])
         plain = np.einsum(subscripts, *[value_of(x) for x in operands], optimize=True)
-        return Traced(run, plain, result.error)
+        return Traced(run, np.where(np.isnan(result.value), result.value, plain), result.error)
     if len(operands) == 1:
         # Summing products with ones is what summing is.
         x = operands[0]

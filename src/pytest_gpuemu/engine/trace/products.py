@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.trace.reductions import axes_of
-from pytest_gpuemu.engine.trace.rounding import finish
+from pytest_gpuemu.engine.trace.rounding import finish, lost
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Error, Traced, has_error, is_real
 
@@ -41,11 +41,11 @@ def cumsum(run: Run, x: Any, axis: Any = None, dtype: Any = None, out: Any = Non
         # The first prefix is its only term, exactly; adding exact zeros rounds nothing either.
         rounding += run.arithmetic.unit * np.abs(sums) * (terms > 0)
         sizes = np.cumsum(np.abs(t), axis=axis)
-        over = sizes > run.arithmetic.largest
-        rounding = np.where(over & (terms > 0), np.inf, rounding)
+        over = ~(sizes + error <= run.arithmetic.largest) & (terms > 0)
+        rounding = np.where(over, np.inf, rounding)
         error = error + np.where(np.isfinite(total) | over, rounding, 0.0)
         error = error + run.arithmetic.tiny * ((error > 0) & np.isfinite(error))
-        result = finish(run, "cumsum", total, error + _stored(run, total), 0.0)
+        result = lost(finish(run, "cumsum", total, error + _stored(run, total), 0.0), over)
     if out is not None:
         out[...] = result
         return out

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.trace.rounding import finish
+from pytest_gpuemu.engine.trace.rounding import finish, lost
 from pytest_gpuemu.engine.trace.run import Run, Untraceable
 from pytest_gpuemu.engine.trace.traced import Error, Traced, is_real
 
@@ -122,15 +122,20 @@ def _rounded_sum(
         partial = _largest_partial(regular, total_of, axes, keepdims)
     rounding = accumulation(run, terms - 1, norm, partial)
     largest = run.arithmetic.largest
-    if not finite or terms * peak > largest:
+    overflowing: Any = False
+    doubt = float(np.max(error))
+    if not finite or not terms * peak + doubt <= largest:
         # Some order of summation overflows on the way.
         sum_of_sizes = np.abs(regular).sum(axis=axes, keepdims=keepdims)
-        rounding = np.where(sum_of_sizes > largest, np.inf, rounding)
+        overflowing = sum_of_sizes + error > largest
+        rounding = np.where(overflowing, np.inf, rounding)
         if not finite:
             has_inf = np.isinf(t).any(axis=axes, keepdims=keepdims)
-            rounding = np.where(has_inf | np.isnan(total), 0.0, rounding)
+            given = (has_inf & ~np.isinf(error)) | np.isnan(total)
+            rounding = np.where(given, 0.0, rounding)
+            overflowing = overflowing & ~given
     carried = error
-    return finish(
+    result = finish(
         run,
         "sum",
         total,
@@ -146,6 +151,7 @@ def _rounded_sum(
             ),
         ),
     )
+    return lost(result, overflowing)
 
 
 def mean(
@@ -207,7 +213,12 @@ def var(
 
 
 def _with_value(result: Traced, value: Any) -> Traced:
-    """The result with the value that the reference itself would have got, its last bit included."""
+    """The result with the value that the reference itself would have got, its last bit included.
+
+    Where nothing is known of it, it stays NaN (rounding.lost).
+    """
+    if np.isnan(result.value).any():
+        value = np.where(np.isnan(result.value), np.nan, value)
     same = Traced(result.run, value, result.error)
     same.nonnegative = result.nonnegative
     return same

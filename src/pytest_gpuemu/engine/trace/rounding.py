@@ -70,8 +70,24 @@ def by_evaluation(
             worst = np.maximum(worst, difference(moved, value))
         if i == pole:
             worst = np.where((e >= np.abs(x)) & (np.asarray(e) > 0) & ~free, np.inf, worst)
-        total = total + worst
+        # A NaN hides what its partner does, and of a lost operand (lost) nothing is known.
+        total = total + np.where(free & np.isnan(x), np.inf, worst)
     return total
+
+
+def lost(result: Traced, where: Any) -> Traced:
+    """The result with nothing known of the elements of a mask, which follow from a reduction that overflows.
+
+    In one order of its terms it is finite, in another an infinity, or NaN where two of these meet. So the
+    value becomes NaN, undetermined (error inf), and with it whatever is computed from it: an overflowed
+    element of no reduction is one infinity at most, which 1/x or tanh make finite again.
+    """
+    if not np.any(where):
+        return result
+    where = np.broadcast_to(where, result.shape)
+    result.value = np.where(where, np.nan, result.value)
+    result.error = np.where(where, np.inf, result.error)
+    return result
 
 
 def finish(

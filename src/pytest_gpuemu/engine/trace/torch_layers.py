@@ -73,15 +73,13 @@ def log_softmax(x: Any, dim: Any = -1, _stacklevel: int = 3, dtype: Any = None) 
 
 
 def _normalized(x: Any, axes: Any, eps: float) -> Any:
-    """(x - mean) / sqrt(var + eps), undetermined where x^2 or the variance overflows: kernels give 0 or NaN.
+    """(x - mean) / sqrt(var + eps), undetermined where x^2 overflows: kernels give 0 or NaN.
 
-    0 * mean(x^2) is a step of Welford's update, and v * sqrt(w) / w is v / sqrt(w) in a form that is infinity
-    over infinity there.
+    0 * mean(x^2) is a step of Welford's update (ops/normalization.py).
     """
     apart = x - np.mean(x, axis=axes, keepdims=True)
     squares = np.mean(apart * apart, axis=axes, keepdims=True)
-    variance = squares + 0.0 * np.mean(x * x, axis=axes, keepdims=True) + eps
-    return apart * np.sqrt(variance) / variance
+    return apart / np.sqrt(squares + 0.0 * np.mean(x * x, axis=axes, keepdims=True) + eps)
 
 
 def _affine(y: Any, weight: Any, bias: Any) -> Any:
