@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_gpuemu.engine import store as store_module
 from pytest_gpuemu.engine.errors import StoreError
-from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult, known_failures
+from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult, known_failures, pruning
 
 MAX_SEED = 2**64 - 1
 
@@ -97,8 +96,8 @@ def test_the_overrides_of_an_issued_case_come_back(store):
 
 
 def test_old_passes_are_pruned_and_failures_stay(tmp_path, monkeypatch):
-    monkeypatch.setattr(store_module, "KEPT_PASSED", 10)
-    monkeypatch.setattr(store_module, "PRUNE_EVERY", 20)
+    monkeypatch.setattr(pruning, "KEPT_PASSED", 10)
+    monkeypatch.setattr(pruning, "PRUNE_EVERY", 20)
     store = Store(tmp_path)
     for seed in range(100, 105):
         add_failure(store, seed)
@@ -162,7 +161,7 @@ def test_a_store_of_another_version_is_left_as_it_is(tmp_path):
         connection.execute("PRAGMA user_version = 99")
     connection.close()
 
-    with pytest.raises(StoreError, match="has store version 99, this pytest-gpuemu reads version 1"):
+    with pytest.raises(StoreError, match="has store version 99, this pytest-gpuemu reads version 2"):
         Store(tmp_path)
     with pytest.raises(StoreError, match="has store version 99"):
         known_failures(tmp_path)
