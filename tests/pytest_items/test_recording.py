@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from suites import THIRDS, failed_ids, run, thirds_of, with_store
 
@@ -136,3 +138,34 @@ def test_an_entry_that_shadows_a_built_in_is_said(pytester):
     result.stdout.fnmatch_lines(
         ["gpuemu: config gpuemu.toml, *", "gpuemu: [[][[]ops]] replaces the built-in softmax"]
     )
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda file: file.write_bytes(b"no database" * 1000), "*gpuemu.db: cannot be read as a store*"),
+        (lambda file: set_version(file, 99), "*gpuemu.db: has store version 99*"),
+    ],
+    ids=["corrupt", "of a newer version"],
+)
+def test_a_store_that_cannot_be_used_is_left_as_it_is_and_the_session_goes_on(pytester, damage, said):
+    """Guards: the known failing seeds could not be read, and that ended the session with a usage error."""
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS)
+    run(pytester)
+    file = pytester.path / ".gpuemu" / "gpuemu.db"
+    damage(file)
+    before = file.read_bytes()
+
+    result = run(pytester)
+
+    assert len(failed_ids(result)) == len(thirds_of(8))
+    assert file.read_bytes() == before
+    result.stdout.fnmatch_lines([f"gpuemu: nothing is stored: {said}"])
+    result.stdout.no_fnmatch_line("*known failing seeds are not run*")
+
+
+def set_version(file, version):
+    with sqlite3.connect(file) as connection:
+        connection.execute(f"PRAGMA user_version = {version}")
+    connection.close()

@@ -36,6 +36,7 @@ class Reporter:
             daemon=None if running is None else str(running.socket_path),
             store=_short(session.store, config),
             note=session.recording.note,
+            unread=session.unread,
             master_seed=session.settings.master_seed,
             generator=GENERATOR_VERSION,
             crashed=[(c.test_id, c.case_id) for c in session.crashed if not tests or c.test_id in tests],

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_gpuemu.engine.config import Config, load_config
-from pytest_gpuemu.engine.errors import ConfigError, GpuemuError
+from pytest_gpuemu.engine.errors import ConfigError, GpuemuError, StoreError
 from pytest_gpuemu.pytest_items import recording
 from pytest_gpuemu.pytest_items.ids import MARKER, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.options import Settings, read_settings
@@ -52,14 +52,17 @@ class FuzzSession:
         self.store = recording.store_folder(self.project)
         self.known: dict[str, list[str]] = {}
         self.crashed: list[recording.Crashed] = []
+        self.unread: str | None = None  # why the known failing seeds could not be read
         if given:
             self.known = {test: list(cases) for test, cases in given["known"].items()}
             self.crashed = [recording.Crashed(*fields) for fields in given["crashed"]]
         else:
             try:
                 self.known, self.crashed = recording.read_known(self.store)
-            except GpuemuError as error:
-                self.error = self.error or error
+            except StoreError as error:
+                # The session goes on without it: the daemon cannot open it either, and leaves it as it is.
+                self.unread = str(error)
+                self.crashed = recording.crashed_cases(self.store)
         self.recording: recording.Recording = recording.Unrecorded(None)
         self._has_recording = False
         socket = given.get("socket")

@@ -37,9 +37,13 @@ class OpTally:
     killed: set[str] = field(default_factory=set)
     survived: set[str] = field(default_factory=set)
     notes: dict[str, None] = field(default_factory=dict)
+    points: list[Sequence[Any]] = field(default_factory=list)
+    tests: dict[str, None] = field(default_factory=dict)
 
     def add_campaign(self, tally: Mapping[str, Any]) -> None:
         """Add what one campaign item reported (campaign.tally)."""
+        self.tests[tally["test_id"]] = None
+        self.points.extend(tally.get("points", ()))
         self.counts.update(tally["counts"])
         self.reasons.update(tally["reasons"])
         self.out_of_time += tally["out_of_time"]
@@ -59,6 +63,48 @@ class OpTally:
             self.survived.update(worth["survived"])
             self.notes.update(dict.fromkeys(worth["notes"]))
 
+    @property
+    def cases_per_s(self) -> float | None:
+        return self.timed / self.seconds if self.timed and self.seconds > 0 else None
+
+    def plain(self) -> dict[str, Any]:
+        """What a report has of the op: JSON values."""
+        coverage = Coverage.joined(self.coverages) if self.coverages else None
+        has_coverage = coverage is not None and coverage.cases > 0 and bool(coverage.factors)
+        return {
+            "name": self.op,
+            "tests": list(self.tests),
+            "counts": {status: count for status, count in self.counts.items() if count},
+            "left_out": self.out_of_time,
+            "cases_per_s": self.cases_per_s,
+            "first_call_s": self.first_s,
+            "covered": {
+                factor: {
+                    "met": {name: count for name, count in found.items() if count},
+                    "possible": list(self.possible[factor]),
+                }
+                for factor, found in self.covered.items()
+            },
+            "coverage": {
+                "cases": coverage.cases,
+                "pairs_met": coverage.pairs_met,
+                "pairs_possible": coverage.pairs_possible,
+                "levels": {factor: dict(levels) for factor, levels in coverage.counts.items()},
+            }
+            if has_coverage and coverage is not None
+            else None,
+            "worth": {
+                "killed": sorted(self.killed - self.survived),
+                "survived": sorted(self.survived),
+                "warnings": list(self.notes),
+            },
+            "reasons": dict(self.reasons),
+            "cases": [
+                dict(zip(("case_id", "dtype", "elements", "status", "max_ulp"), point, strict=True))
+                for point in self.points
+            ],
+        }
+
 
 def header_lines(
     *,
@@ -66,6 +112,7 @@ def header_lines(
     daemon: str | None,
     store: str,
     note: str | None,
+    unread: str | None = None,
     master_seed: int,
     generator: int,
     crashed: Sequence[tuple[str, str]] = (),
@@ -82,6 +129,8 @@ def header_lines(
         lines.append(f"gpuemu: nothing is stored: {note}")
     elif daemon is not None:
         lines.append(f"gpuemu: daemon at {daemon}, store {store}")
+    if unread is not None and unread != note:
+        lines.append(f"gpuemu: known failing seeds are not run: {unread}")
     for test, case_id in crashed:
         lines.append(f"gpuemu: an earlier run died at seed={case_id} of {test}; it is run again, first")
     if left_out:
@@ -121,8 +170,8 @@ def op_line(tally: OpTally, verbose: bool = False) -> str:
     if tally.out_of_time:
         parts.append(f"{tally.out_of_time} left out (--gpuemu-time)")
     sections = [", ".join(parts)]
-    if tally.timed and tally.seconds > 0:
-        sections.append(f"{_rate(tally.timed / tally.seconds)} cases/s")
+    if tally.cases_per_s is not None:
+        sections.append(f"{rate(tally.cases_per_s)} cases/s")
     if tally.first_s >= 1.0:
         sections.append(f"first call {tally.first_s:.1f} s")
     for factor, words in _ONE_EACH.items():
@@ -187,5 +236,6 @@ def _coverage(covered: Mapping[str, int], possible: Iterable[str]) -> str:
     return f"{len(met)} of {len(names)}{without}"
 
 
-def _rate(per_second: float) -> str:
+def rate(per_second: float) -> str:
+    """Cases per second, to two digits at least."""
     return f"{per_second:.0f}" if per_second >= 10 else f"{per_second:.2g}"
