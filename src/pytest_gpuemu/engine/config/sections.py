@@ -124,6 +124,16 @@ def validation_table() -> Table:
                 Whole("a whole number >= 1", minimum=1),
                 "MiB that a reference of this file may take in the daemon",
             ),
+            Key(
+                "op_timeout_s",
+                Number(_SECONDS, exclusive=True),
+                "seconds that one run of an op of this file may take in the daemon",
+            ),
+            Key(
+                "op_memory_mb",
+                Whole("a whole number >= 1", minimum=1),
+                "MiB that the process of an op of this file may hold in the daemon",
+            ),
         ),
         "How outputs are judged.",
         record=Validation,

@@ -109,11 +109,14 @@ class Project:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """`[validation]`: tolerances by dtype name, and what a reference of the file may take in the daemon."""
+    """`[validation]`: tolerances by dtype name, and what a reference and an op of the file may take in the
+    daemon."""
 
     tolerances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reference_timeout_s: float = 25.0
     reference_memory_mb: int = 8192
+    op_timeout_s: float = 25.0
+    op_memory_mb: int = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +125,7 @@ class Config:
 
     tolerances are those of `[validation.tolerances]`, by dtype name. Script paths and modules of the file
     are relative to root. reference_timeout_s and reference_memory_mb bound what the file's references may
-    take in the daemon.
+    take in the daemon, op_timeout_s and op_memory_mb what its ops may.
     """
 
     path: Path | None
@@ -132,6 +135,8 @@ class Config:
     tolerances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     reference_timeout_s: float = Validation().reference_timeout_s
     reference_memory_mb: int = Validation().reference_memory_mb
+    op_timeout_s: float = Validation().op_timeout_s
+    op_memory_mb: int = Validation().op_memory_mb
     ops: tuple[OpEntry, ...] = ()
     kernels: tuple[KernelEntry, ...] = ()
     policies: Policies = Policies()
