@@ -7,6 +7,7 @@ parses, that a dim is one of the op's, and that 3.0 is no whole number.
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pytest_gpuemu.engine.config.op_keys import OP
@@ -38,3 +39,8 @@ def json_schema() -> dict[str, Any]:
             "fuzz": FUZZ.schema(),
         },
     }
+
+
+def json_schema_text() -> str:
+    """The schema as the text of a file."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"

@@ -34,6 +34,8 @@ FRAMEWORKS = ("numpy", "torch", "pytorch", "cupy", "jax", "tensorflow", "triton"
 
 DTYPE = OneOf("a dtype", DTYPES)
 DTYPE_LIST = ListOf(DTYPE, "a list of dtypes")
+# Not \w, which JavaScript and Python read differently; what is no identifier the import tells.
+_DOTTED = r"[^\s.:/]+(?:\.[^\s.:/]+)*"
 _NAMES = ListOf(Text("a name"), "a list of names", at_least=0)
 _SCALAR = Either((Flag(), Number("a number", minimum=None), Text()), "a number, a text, true or false")
 _LAYOUTS = ListOf(OneOf("a layout", op.LAYOUTS, (*LAYOUT_ALIASES,)), "a list of layouts")
@@ -166,6 +168,7 @@ SCHEMA_TABLE = Table(
         Key("domains", MapOf(_DOMAIN, "a table of input to [lowest, highest]"), "low and high of the inputs"),
     ),
     "A schema as tables; the text says the same shorter.",
+    exactly_one=("output", "outputs"),
 )
 
 # As far as a file can write them: references and invariants that are functions are the marker's alone.
@@ -256,11 +259,18 @@ OP = Table(
             "reference",
             Text(
                 'a script\'s path "refs/softmax.py" or "package.module:function"',
-                pattern=r"[^\n]+\.py|[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_.]*",
+                pattern=rf"[^\n]+\.py|{_DOTTED}:{_DOTTED}",
             ),
             'the float64 reference: "package.module:function", or the path of a script',
         ),
-        Key("module", Text("a module's dotted name"), "the module that holds the op under test"),
+        Key(
+            "module",
+            Text(
+                'a module "package.module", or a function of it "package.module:function"',
+                pattern=rf"{_DOTTED}(?::{_DOTTED})?",
+            ),
+            "the op under test that the daemon calls: a function, or a module with one of the op's name",
+        ),
         Key("op_script", Text("a script's path"), "the script that runs the op under test"),
         Key(
             "input_names", _NAMES, "the inputs of an op without a schema, each of shape [batch, seq, hidden]"
@@ -279,9 +289,16 @@ OP = Table(
     rules=(
         Rule(
             "execution_mode",
-            EXECUTION_MODES[1:],
+            ("script_based",),
             ("op_script",),
             'op_script, the script that runs the op under test; write op_script = "run_op.py", or '
+            'execution_mode = "client_side"',
+        ),
+        Rule(
+            "execution_mode",
+            ("daemon_orchestrated",),
+            ("module", "op_script"),
+            'module, the function under test; write module = "package.module:function", or '
             'execution_mode = "client_side"',
         ),
     ),

@@ -57,6 +57,8 @@ def read_config(data: Mapping[str, Any], path: Path) -> Config:
         tolerances=validation.tolerances,
         reference_timeout_s=validation.reference_timeout_s,
         reference_memory_mb=validation.reference_memory_mb,
+        op_timeout_s=validation.op_timeout_s,
+        op_memory_mb=validation.op_memory_mb,
         ops=_read_ops(path, data),
         kernels=_read_kernels(path, data),
         policies=Policies(**_section(path, data, "policies", POLICIES)),
@@ -86,21 +88,19 @@ def _read_ops(path: Path, data: Mapping[str, Any]) -> tuple[OpEntry, ...]:
     ops = []
     for place, entry in entries:
         found = OP.read(place, entry)
-        keys = _flattened(place, {key: entry[key] for key in OP_KEYS if key in entry})
+        keys = _flattened({key: entry[key] for key in OP_KEYS if key in entry})
         own = {name: value for name, value in found.items() if name not in OP_KEYS}
         ops.append(OpEntry(place=place, keys=keys, **own))
     _refuse_twins(ops, "ops")
     return tuple(ops)
 
 
-def _flattened(place: str, keys: dict[str, Any]) -> dict[str, Any]:
+def _flattened(keys: dict[str, Any]) -> dict[str, Any]:
     """The keys of an op with the params and domains of a schema in tables moved to where the marker has
     them: what is said outside the schema wins."""
     schema = keys.get("schema")
     if not isinstance(schema, Mapping):
         return keys
-    if ("output" in schema) == ("outputs" in schema):
-        raise ConfigError(f"{place}: schema: give either output, a table, or outputs, a list of tables")
     if "params" in schema:
         keys["params"] = {**schema["params"], **keys.get("params", {})}
     if "domains" in schema:

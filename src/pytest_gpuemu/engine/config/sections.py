@@ -6,7 +6,16 @@ Elsewhere: `[[ops]]` and tolerances (op_keys.py), reading (read.py), JSON Schema
 
 from __future__ import annotations
 
-from pytest_gpuemu.engine.config.kinds import Flag, ListOf, Number, Text, Whole
+from pytest_gpuemu.engine.config.kinds import (
+    Anything,
+    Either,
+    Flag,
+    ListOf,
+    MapOf,
+    Number,
+    Text,
+    Whole,
+)
 from pytest_gpuemu.engine.config.settings import (
     ArtifactChecks,
     CiSettings,
@@ -54,8 +63,8 @@ POLICIES = Table(
 ARTIFACT_CHECKS = Table(
     (
         Key("max_registers", Whole(_COUNT), "registers of a thread, as ptxas counts them"),
-        Key("max_spills", Whole(_COUNT), "bytes of spill stores"),
-        Key("max_local_bytes", Whole(_COUNT), "bytes of local memory of a thread"),
+        Key("max_spills", Whole(_COUNT), "spills: 32-bit values stored to and loaded from local memory"),
+        Key("max_local_bytes", Whole(_COUNT), "bytes of a thread's stack frame"),
         Key("max_shared_bytes", Whole(_COUNT), "bytes of shared memory of a block"),
         Key("max_instructions", Whole(_COUNT), "instructions in the PTX"),
         Key(
@@ -66,9 +75,13 @@ ARTIFACT_CHECKS = Table(
         Key(
             "require",
             ListOf(Text(), "a list of texts", at_least=0),
-            "instructions that must be there: mma.sync",
+            "patterns or instructions that must be there: vector_load, mma.sync",
         ),
-        Key("forbid", ListOf(Text(), "a list of texts", at_least=0), "instructions that must not be there"),
+        Key(
+            "forbid",
+            ListOf(Text(), "a list of texts", at_least=0),
+            "patterns or instructions that must not be there",
+        ),
     ),
     "What the compiler may have made of the kernel.",
     record=ArtifactChecks,
@@ -82,16 +95,28 @@ def kernel_table() -> Table:
     return Table(
         (
             Key("name", Text("the kernel's name"), "the name that tests and requests use", required=True),
-            Key(
-                "source", Text("the path of its source"), ".cu, .ptx, or package.module:kernel", required=True
-            ),
+            Key("source", Text("the path of its source"), ".cu, .ptx, or file.py:kernel", required=True),
             Key("entry", Text(), "the kernel's name in the source, where that is not name"),
             Key(
                 "arch",
                 ListOf(Text('an architecture "sm_80"', pattern="sm_[0-9]+[af]?"), "a list of architectures"),
                 "the architectures that it is compiled for",
             ),
-            Key("options", ListOf(Text(), "a list of texts", at_least=0), "options of the compiler"),
+            Key("options", ListOf(Text(), "a list of texts", at_least=0), "options of CUDA C's compiler"),
+            Key(
+                "signature",
+                Either(
+                    (Text(), MapOf(Text(), "types by argument")),
+                    'Numba\'s signature "void(f4[::1])", or the '
+                    'types of Triton\'s arguments { x = "*fp32", n = "i32" }',
+                ),
+                "the argument types of a Numba or Triton kernel",
+            ),
+            Key(
+                "constants",
+                MapOf(Anything(), "a table of values by argument"),
+                "a Triton kernel's constexpr arguments, num_warps and num_stages",
+            ),
             Key(
                 "threads",
                 Whole("a whole number from 1 to 1024", 1, 1024),

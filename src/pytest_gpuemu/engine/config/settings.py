@@ -45,9 +45,10 @@ class OpEntry:
 class ArtifactChecks:
     """`artifact_checks` of a kernel: what the compiler may have made of it. None: not checked.
 
-    max_registers is a thread's, as ptxas counts them; max_spills the bytes of its spill stores;
+    max_registers is a thread's, as ptxas counts them; max_spills its 32-bit spill stores and loads;
     max_local_bytes a thread's; max_shared_bytes a block's; min_occupancy a share from 0 to 1 of the warps
-    that a multiprocessor holds. require and forbid name instructions by their beginning (`mma.sync`).
+    that a multiprocessor holds. require and forbid name patterns (artifacts/patterns.py) or instructions by
+    their beginning (`mma.sync`).
     """
 
     max_registers: int | None = 64
@@ -64,8 +65,9 @@ class ArtifactChecks:
 class KernelEntry:
     """One `[[kernels]]` table: a source that is compiled for each arch, and what it is checked for.
 
-    source is a path from the config's folder (.cu, .ptx) or "package.module:kernel"; entry the kernel's name
-    in it, where that is not name; options go to the compiler; threads is the size of a block, for occupancy.
+    source is a path from the config's folder (.cu, .ptx), "file.py:kernel" or "package.module:kernel"; entry
+    the kernel's name in it, where that is not name; options go to the compiler of CUDA C; signature and
+    constants are those of a Triton or Numba kernel; threads is the size of a block, for occupancy.
     """
 
     name: str
@@ -74,6 +76,8 @@ class KernelEntry:
     entry: str | None = None
     arch: tuple[str, ...] = ("sm_80", "sm_90")
     options: tuple[str, ...] = ()
+    signature: str | Mapping[str, str] | None = None
+    constants: Mapping[str, Any] = field(default_factory=dict)
     threads: int | None = None
     reference: str | None = None
     tolerances: Mapping[str, Mapping[str, float]] = field(default_factory=dict)

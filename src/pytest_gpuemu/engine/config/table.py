@@ -42,13 +42,14 @@ class Rule:
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table with known keys. It is read to a dict of the fields that the file gives; what it leaves out is
-    the record's to say, whose defaults an editor is shown."""
+    the record's to say, whose defaults an editor is shown. exactly_one names keys that exclude each other."""
 
     keys: tuple[Key, ...]
     text: str = ""
     record: type[Any] | None = None
     word: str = "key"
     at_least: int = 0
+    exactly_one: tuple[str, ...] = ()
     rules: tuple[Rule, ...] = ()
     expected: str = "a table"
 
@@ -70,6 +71,8 @@ class Table:
         for key in self.keys:
             if key.required and key.name not in value:
                 raise ConfigError(f"{place}: {key.name} is missing: expected {key.kind.expected}")
+        if self.exactly_one and sum(key in value for key in self.exactly_one) != 1:
+            raise ConfigError(f"{place}: give exactly one of {', '.join(self.exactly_one)}")
         found = {
             key.field or key.name: key.kind.read(f"{place}: {key.name}", value[key.name])
             for key in self.keys
@@ -91,6 +94,8 @@ class Table:
         required = [key.name for key in self.keys if key.required]
         if required:
             found["required"] = required
+        if self.exactly_one:
+            found["oneOf"] = [{"required": [key]} for key in self.exactly_one]
         if self.rules:
             found["allOf"] = [
                 {
