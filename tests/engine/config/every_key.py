@@ -91,6 +91,8 @@ source = "k.cu"
 entry = "k_float"
 arch = ["sm_90a"]
 options = ["-use_fast_math"]
+signature = { x = "*fp32", n = "i32" }
+constants = { BLOCK = 256, num_warps = 4 }
 threads = 256
 reference = "refs:twice"
 invariants = ["finite"]
