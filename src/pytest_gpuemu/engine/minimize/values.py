@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import prod
 
 from pytest_gpuemu.engine.minimize.attempts import MAX_KEPT, Attempts
-from pytest_gpuemu.engine.op import Input
+from pytest_gpuemu.engine.op import Input, Op
 from pytest_gpuemu.engine.plan import possible_values
 
 PLAINEST_FIRST = (
@@ -82,11 +82,24 @@ def _together(attempts: Attempts, drawn: list[Input]) -> bool:
 
 def _plainer(attempts: Attempts, x: Input) -> list[str]:
     """The distributions plainer than the present one that the input may have."""
-    possible = set(possible_values(attempts.op, x))
+    return [
+        values
+        for values in plain_values(attempts.op, x)
+        if _rank(values) < _rank(attempts.plan.values[x.name])
+    ]
+
+
+def plain_values(op: Op, x: Input) -> list[str]:
+    """The distributions that an input of kind "values" may have, the plainest first; zeros and ones only
+    where 0 is among its values."""
+    possible = set(possible_values(op, x))
     if possible & _WITH_ZERO:
         possible |= {"zeros", "ones"}
-    here = PLAINEST_FIRST.index(attempts.plan.values[x.name])
-    return [values for values in PLAINEST_FIRST[:here] if values in possible]
+    return sorted(possible, key=_rank)
+
+
+def _rank(values: str) -> int:
+    return PLAINEST_FIRST.index(values)
 
 
 def _keep_few_of(attempts: Attempts, x: Input) -> bool:
