@@ -88,3 +88,35 @@ def test_float64_kernels_in_other_orders_pass_and_float32_ones_do_not(kind):
     bound = bound_of(softmax, compute="float64", x=x)
     assert not exceeding(output, bound).any()
     assert (bound.errors["y"] <= 1e-12).all()
+
+
+def filled(x):
+    padded = np.zeros((x.shape[0], x.shape[1] + 1))
+    padded[:, :-1] = x
+    padded[:, -1] = 1.0
+    return padded
+
+
+@pytest.mark.parametrize(
+    "one_more",
+    [
+        lambda x: np.concatenate([x, np.ones((x.shape[0], 1))], axis=1),
+        lambda x: np.hstack([x, np.full((x.shape[0], 1), 1.0)]),
+        lambda x: np.pad(x, ((0, 0), (0, 1)), constant_values=1.0),
+        filled,
+    ],
+    ids=["concatenate", "hstack", "pad", "assignment"],
+)
+def test_inputs_joined_with_constants_are_read_as_inputs_are(one_more):
+    """Guards: with a bias as one more row of the weight, the operands counted as rounded again."""
+    x, w = (draw("normal", seed, shape, np.float16) for seed, shape in ((1, (4, 16)), (2, (16, 3))))
+    b = np.ones((1, 3), np.float16)
+
+    def joined(x, w, b):
+        return one_more(x) @ np.concatenate([w, b])
+
+    given = {"x": x, "w": w, "b": b}
+    inputs_as_they_are = bound_of(joined, compute="float32-strict", **given).errors["y"]
+    assert np.array_equal(bound_of(joined, **given).errors["y"], inputs_as_they_are)
+    computed = bound_of(lambda x, w, b: joined(x * 1.5, w, b), **given).errors["y"]
+    assert np.all(computed > 10 * inputs_as_they_are)

@@ -520,3 +520,44 @@ def test_every_step_of_a_sum_of_products_may_flush():
 
     assert 2 * bound >= 2.0**-121
     assert not error_of(np.matmul, a=np.zeros_like(a), b=b).any()
+
+
+def test_an_overflow_in_a_sum_of_one_term_is_that_of_a_reduction():
+    """Guards: kernels in Welford's manner give NaN for one column whose square overflows."""
+    x = np.array([[1e30], [2.0]], f32)
+
+    def normalized(x: np.ndarray) -> np.ndarray:
+        return x / np.sqrt(1.0 + 0.0 * np.square(x).sum(axis=-1, keepdims=True))
+
+    errors = error_of(normalized, x=x)
+    assert np.isinf(errors[0, 0])
+    assert errors[1, 0] < 1e-5
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x, w, b: x @ w + b,
+        lambda x, w, b: b + np.einsum("ik,kj->ij", x, w).reshape(2, 3),
+        lambda x, w, b: (x[:, :, None] * w).sum(axis=1) - b,
+    ],
+    ids=["matmul", "einsum", "sum"],
+)
+def test_an_accumulator_may_begin_with_what_is_added_to_a_sum(reference):
+    """Guards: a matrix product in torch whose accumulator began with the bias failed."""
+    x, w = np.full((2, 8), 0.1, f32), np.full((8, 3), 0.1, f32)
+    alone = error_of(reference, x=x, w=w, b=np.zeros(3, f32))
+    biased = error_of(reference, x=x, w=w, b=np.full(3, 1000.0, f32))
+    term_after_term = 8 * U * 1000.0
+    assert np.all(biased - alone < 2 * term_after_term)
+    assert np.all(2 * biased > 2 * alone + term_after_term)
+
+
+def test_what_is_added_to_something_computed_from_a_sum_is_not_in_its_accumulator():
+    x, b = np.full((2, 1024), 0.1, f32), np.full((2, 1), 1000.0, f32)
+
+    def rectified(x: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.maximum(x.sum(axis=1, keepdims=True), 0.0) + b
+
+    added = error_of(rectified, x=x, b=b) - error_of(rectified, x=x, b=np.zeros((2, 1), f32))
+    assert np.all(added < 2 * U * 1000.0)

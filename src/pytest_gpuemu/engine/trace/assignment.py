@@ -74,7 +74,7 @@ def set_item(x: Traced, index: Any, new: Any) -> None:
         return
     carry = has_error(new_error) or isinstance(x.error, np.ndarray) or x._parent is not None
     error = x.full_error() if carry else None
-    x.leaf = x.leaf and isinstance(new, Traced) and new.leaf
+    x.leaf = x.leaf and getattr(new, "leaf", True)
     x.nonnegative = False
     x.value[plain] = new_value
     if error is not None:

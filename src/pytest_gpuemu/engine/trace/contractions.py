@@ -104,6 +104,7 @@ def contract(
             0.0 if special is not False else np.inf,
         ),
     )
+    result.terms = count
     return lost(result, overflowing)
 
 

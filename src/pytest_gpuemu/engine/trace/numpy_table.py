@@ -34,7 +34,8 @@ def _like(run: Run, fill: Any, x: Any, dtype: Any = None, shape: Any = None) -> 
 def new_array(run: Run, shape: Any, fill: Any, dtype: Any = float) -> Traced:
     """An array that takes item assignment of traced values."""
     value = np.full(shape, value_of(fill), dtype)
-    return Traced(run, value, np.zeros(value.shape) + error_of(run, fill))
+    errors = np.zeros(value.shape) + error_of(run, fill)
+    return Traced(run, value, errors, leaf=getattr(fill, "leaf", True))
 
 
 def _average(run: Run, x: Any, axis: Any = None, weights: Any = None, **kwargs: Any) -> Any:

@@ -105,7 +105,8 @@ def _rounded_sum(
 ) -> Traced:
     terms = prod(t.shape[a] for a in axes)
     if terms <= 1 or t.size == 0:
-        return finish(run, "sum", total, error, 0.0, irregular=None)
+        result = finish(run, "sum", total, error, 0.0, irregular=None)
+        return lost(result, np.isinf(error) & np.isfinite(total))
     t = t if t.dtype == np.float64 else t.astype(np.float64)
     low, high = float(t.min()), float(t.max())
     peak = max(-low, high)
@@ -151,6 +152,7 @@ def _rounded_sum(
             ),
         ),
     )
+    result.terms = terms
     return lost(result, overflowing)
 
 

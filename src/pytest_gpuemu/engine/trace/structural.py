@@ -42,7 +42,7 @@ def rearrange(run: Run, function: Callable[..., Any], args: Sequence[Any], kwarg
         each = errors if isinstance(errors, (list, tuple)) else [0.0] * len(values)
         return [Traced(run, v, e, x.leaf) for v, e in zip(values, each, strict=True)]
     result = Traced(run, values, errors, x.leaf)
-    result.nonnegative = x.nonnegative
+    result.nonnegative, result.terms = x.nonnegative, x.terms
     return result
 
 
@@ -68,7 +68,7 @@ def join(run: Run, function: Callable[..., Any], args: Sequence[Any], kwargs: di
     if any(has_error(error_of(run, x)) for x in arrays):
         plain = {key: item for key, item in kwargs.items() if key not in ("dtype", "casting")}
         errors = function([full(run, x) for x in arrays], *rest, **plain)
-    return Traced(run, values, errors, all(getattr(x, "leaf", not np.ndim(x)) for x in arrays))
+    return Traced(run, values, errors, all(getattr(x, "leaf", True) for x in arrays))
 
 
 def select(run: Run, condition: Any, x: Any, y: Any) -> Traced:

@@ -25,12 +25,14 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     """A value (as NumPy computes it, in the reference's own dtype) and a bound on its error.
 
     error >= 0 bounds |kernel's value - value|; inf means undetermined. For a bool, an error above 0
-    means undecided. leaf marks an input, or a rearrangement of one: a kernel reads it in its storage
-    dtype, so that an operand of a matmul is not rounded again. nonnegative marks what no rounding can
-    make negative, such as a sum of squares: its square root is never NaN.
+    means undecided. leaf marks inputs and constants, rearranged or joined: a kernel reads them in their
+    storage dtype, so that an operand of a matmul is not rounded again. nonnegative marks what no rounding
+    can make negative, such as a sum of squares: its square root is never NaN. terms is how many terms a sum
+    or a contraction had whose result this is, and 0 for anything else: what is added to it may be where a
+    kernel's accumulator begins.
     """
 
-    __slots__ = ("_parent", "error", "leaf", "nonnegative", "run", "value")
+    __slots__ = ("_parent", "error", "leaf", "nonnegative", "run", "terms", "value")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -46,6 +48,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self.error = error
         self.leaf = leaf
         self.nonnegative = False
+        self.terms = 0
         # A view that has no error array yet gets it from the array it looks into.
         self._parent = parent
 

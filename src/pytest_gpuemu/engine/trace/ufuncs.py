@@ -7,7 +7,7 @@ Elsewhere: how an error passes through it (closed_forms.py), ufunc methods such 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import frexp
+from math import frexp, sqrt
 from typing import Any
 
 import numpy as np
@@ -96,6 +96,8 @@ def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, A
         special = _power(run, inputs, raw)
         if special is not None:
             return special
+    if name in ("add", "subtract") and is_real(np.asarray(raw)):
+        errors = _accumulated(run, inputs, values, errors)
     if name == "multiply" and any(np.asarray(x).dtype == bool for x in values):
         # A mask: 0 or 1 times x is exact.
         error = CLOSED_FORMS[name](raw, values, errors)
@@ -108,6 +110,20 @@ def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, A
         result = _step(run, name, lambda *xs: ufunc(*xs, **kwargs), raw, values, errors)
     result.nonnegative = _stays_nonnegative(name, inputs)
     return result
+
+
+def _accumulated(run: Run, inputs: Sequence[Any], values: Sequence[Any], errors: list[Error]) -> list[Error]:
+    """The errors of a + b where one is a sum of n terms t and the other may be where its accumulator begins.
+
+    Then b is one more term, and every partial sum may be larger by |b|: by the rule of sums (reductions.py)
+    u [2 sqrt(n) + n/4] |b| more. So a bias is added, and C in alpha A B + beta C.
+    """
+    for i, x in enumerate(inputs):
+        if isinstance(x, Traced) and x.terms > 1:
+            size = np.abs(np.asarray(values[1 - i], float))
+            share = run.arithmetic.unit * (2.0 * sqrt(x.terms) + x.terms / 4.0)
+            errors[i] = errors[i] + np.where(np.isfinite(size), size * share, 0.0)
+    return errors
 
 
 def _finite_or(at: Any, raw: Any, root: Error) -> Any:
