@@ -38,18 +38,21 @@ class Limits:
     """What a kernel may use. None: no limit. The defaults hold for a kernel of which nothing is said.
 
     max_registers is per thread, as allocated by ptxas; it is never compared with PTX's virtual registers.
-    max_spills counts 32-bit spill stores and loads in the code. max_local_bytes is the stack frame of a
-    thread, max_shared_bytes the static shared memory of a block. min_occupancy is a share of the warps that
-    a multiprocessor holds, at block_threads a block (or what the kernel itself declares, or 256). Patterns
-    are names of patterns.PATTERNS.
+    max_spills counts 32-bit spill stores and loads in the code. max_local_bytes is the stack of a thread,
+    max_shared_bytes the static shared memory of a block, max_instructions the instructions of the PTX.
+    min_occupancy is a share, 0 to 1, of the warps that a multiprocessor holds, at block_threads a block (or
+    what the kernel itself declares, or 256) and dynamic_shared_bytes beside the static. Patterns are names
+    of patterns.PATTERNS, or the beginning of an instruction: "mma.sync".
     """
 
     max_registers: int | None = 64
     max_spills: int | None = 0
     max_local_bytes: int | None = 0
     max_shared_bytes: int | None = None
+    max_instructions: int | None = None
     min_occupancy: float | None = None
     block_threads: int | None = None
+    dynamic_shared_bytes: int = 0
     required_patterns: tuple[str, ...] = ()
     forbidden_patterns: tuple[str, ...] = ()
 
@@ -86,8 +89,8 @@ class PatternFound:
 class MemoryOperations:
     """The loads, stores, atomics … of one kind, space and width. count is static: in the code, not run."""
 
-    kind: str  # load, store, atomic, reduction, prefetch, async_copy
-    space: str  # global, shared, local, const, param, generic
+    kind: str  # load, store, atomic, reduction, prefetch, async_copy, bulk_copy, texture
+    space: str  # global, shared, local, const, param, generic, texture
     width_bytes: int  # of one thread's access: 16 for ld.global.v4.f32
     vector: int  # elements of an access: 1, 2, 4, 8
     count: int
@@ -98,7 +101,7 @@ class Occupancy:
     """Blocks and warps that one multiprocessor holds at once, by the limits of its compute capability."""
 
     block_threads: int
-    block_threads_source: str  # "limits", "launch", ".reqntid", ".maxntid", "assumed"
+    block_threads_source: str  # "given", ".reqntid", ".maxntid", "assumed"
     blocks: int  # per multiprocessor
     warps: int
     max_warps: int
