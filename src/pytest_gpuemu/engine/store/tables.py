@@ -48,6 +48,24 @@ CREATE TABLE campaigns (
 );
 CREATE INDEX campaigns_by_test ON campaigns (test_id);
 """,
+    """
+CREATE TABLE artifacts (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    kernel TEXT NOT NULL, arch TEXT NOT NULL, ptx_digest TEXT NOT NULL, origin TEXT NOT NULL,
+    source TEXT NOT NULL, timestamp REAL NOT NULL, metrics TEXT NOT NULL, ptx TEXT NOT NULL,
+    UNIQUE (kernel, arch)
+);
+CREATE TABLE artifact_baselines (
+    tag TEXT NOT NULL, kernel TEXT NOT NULL, arch TEXT NOT NULL, ptx_digest TEXT NOT NULL,
+    timestamp REAL NOT NULL, metrics TEXT NOT NULL,
+    PRIMARY KEY (tag, kernel, arch)
+);
+CREATE TABLE numerical_baselines (
+    tag TEXT NOT NULL, test_id TEXT NOT NULL, op TEXT NOT NULL, dtype TEXT NOT NULL,
+    timestamp REAL NOT NULL, body TEXT NOT NULL,
+    PRIMARY KEY (tag, test_id, op, dtype)
+);
+""",
 )
 VERSION = len(MIGRATIONS)
 
