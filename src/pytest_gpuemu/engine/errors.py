@@ -38,6 +38,18 @@ class ReferenceFailed(GpuemuError):
     """The reference raised, or gave an output that does not fit the schema."""
 
 
+class WorkerLost(GpuemuError):
+    """A worker of the daemon hung or died on a job. is_late: it took longer than its limit, and was ended."""
+
+    def __init__(self, message: str, *, is_late: bool) -> None:
+        super().__init__(message)
+        self.is_late = is_late
+
+
+class ScriptFailed(GpuemuError):
+    """A script of gpuemu.toml raised, hung, died, or printed what is no answer."""
+
+
 class OutputError(GpuemuError):
     """The kernel's output cannot be read as an array, or outputs are missing or unknown."""
 
@@ -69,6 +81,10 @@ class ArtifactError(GpuemuError):
 
 class StoreError(GpuemuError):
     """The store cannot be read or written; the message names the file and what to do."""
+
+
+class BundleError(GpuemuError):
+    """A failure bundle that cannot be read or written; the message names the file and what is wrong."""
 
 
 class ClientError(GpuemuError):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import dataclasses
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError
 from pytest_gpuemu.engine.protocol import BASELINE_NOT_FOUND
 from pytest_gpuemu.engine.protocol.requests.baselines import CompareBaseline, StoreBaseline
+from pytest_gpuemu.engine.regressions import compare_baseline
 from pytest_gpuemu.engine.service.state import OK, Answer, State
-from pytest_gpuemu.engine.store import StoredResult
 
 
 class Baselines:
@@ -26,34 +26,13 @@ class Baselines:
 
     def _compare_baseline(self, request: CompareBaseline, _: int) -> dict[str, Any]:
         store = self._state.store
-        kept = store.baseline(request.tag)
-        if not kept:
+        if not store.baseline(request.tag):
             raise ProtocolError(f"no baseline {request.tag!r} in {store.path}", code=BASELINE_NOT_FOUND)
-        rows = []
-        for before in kept:
-            now = store.result_of(before.test_id, before.op, before.seed, before.edits)
-            if now is not None:
-                rows.append(_compared(before, now, self._state.config.policies.warn_threshold))
+        threshold = self._state.config.policies.warn_threshold
+        rows = [dataclasses.asdict(row) for row in compare_baseline(store, request.tag, threshold)]
         return {
             "type": "BaselineComparison",
             "tag": request.tag,
             "comparisons": rows,
             "regressions": sum(row["regression"] for row in rows),
         }
-
-
-def _compared(before: StoredResult, now: StoredResult, threshold: float) -> dict[str, Any]:
-    """A regression: what passed fails, or the largest difference grew by more than the threshold's share."""
-    old, new = float(before.body["max_diff"]), float(now.body["max_diff"])
-    grew = new > old * (1.0 + threshold) and not math.isnan(new)
-    return {
-        "test_id": now.test_id,
-        "op_name": now.op,
-        "seed": now.seed,
-        "edits": now.edits,
-        "passed_before": before.passed,
-        "passed": now.passed,
-        "max_diff_before": old,
-        "max_diff": new,
-        "regression": (before.passed and not now.passed) or grew,
-    }
