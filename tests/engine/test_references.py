@@ -216,6 +216,39 @@ class TestAReferenceThatFails:
         with pytest.raises(ReferenceFailed, match=message):
             evaluated(give)
 
+    @pytest.mark.parametrize(
+        ("reference", "named"),
+        [
+            (lambda x, weight: x, r"takes x, weight, .* no parameter named 'input' \(and 'x' is no input\)"),
+            (lambda weight: weight, "takes weight, .* no parameter named 'input'; rename"),
+        ],
+        ids=["renamed", "left out"],
+    )
+    def test_names_of_which_only_some_are_inputs_are_refused(self, reference, named):
+        """Guards: what had no name took the place that was left, whatever that meant."""
+        with pytest.raises(ReferenceFailed, match=named):
+            evaluate(*of_two_inputs(reference))
+
+    @pytest.mark.parametrize(
+        "reference",
+        [
+            lambda weight, input: input - weight,
+            lambda x, w: x - w,
+            lambda input, weight, bias=None: input - weight,
+            lambda input, **others: input - others["weight"],
+            lambda *inputs: inputs[0] - inputs[1],
+        ],
+        ids=["all", "none", "a default more", "keywords", "packed"],
+    )
+    def test_names_that_are_all_inputs_or_none_are_taken(self, reference):
+        assert evaluate(*of_two_inputs(reference))["output"].tolist() == [2.0]
+
+
+def of_two_inputs(reference):
+    op = define_op("mine", reference=reference, schema="input[N], weight[N] -> [N]")
+    inputs = {"input": np.array([3.0], np.float32), "weight": np.ones(1, np.float32)}
+    return op, reference, case_from_arrays(op, inputs, seed=7)
+
 
 class TestAReferenceInTorch:
     torch = pytest.importorskip("torch")

@@ -144,8 +144,37 @@ def output_shape(op: Op, name: str, case: Case) -> tuple[int, ...] | None:
     return None if output.dims is None else tensor_shape(output.dims, case.plan.dims)
 
 
+def _check_names(op: Op, reference: Reference) -> None:
+    """Raise ReferenceFailed where some inputs have a parameter of their name and some have none.
+
+    One order for all (f(x, w) for inputs `input, weight`) is clear, and so are names; half of each is a
+    slip of the pen more often than not. What has a default, and `**kwargs` or `*args`, ask for nothing.
+    """
+    try:
+        parameters = inspect.signature(reference).parameters
+    except (TypeError, ValueError):
+        return
+    kinds = {p.kind for p in parameters.values()}
+    if kinds & {_Kind.VAR_KEYWORD, _Kind.VAR_POSITIONAL, _Kind.POSITIONAL_ONLY}:
+        return
+    inputs = [declared.name for declared in op.inputs]
+    unknown = [name for name in inputs if name not in parameters]
+    if not unknown or len(unknown) == len(inputs):
+        return
+    params = {param.name for param in op.params}
+    free = [name for name in parameters if name not in inputs and name not in params]
+    also = f" (and {' and '.join(map(repr, free))} is no input)" if free else ""
+    raise ReferenceFailed(
+        f"{op.name}: the reference {reference_name(reference)} takes {', '.join(parameters)}, "
+        f"but the schema's inputs are {', '.join(inputs)}: "
+        f"it has no parameter named {' or '.join(map(repr, unknown))}{also}; "
+        "rename its parameters, or the inputs in the schema"
+    )
+
+
 def _call_reference(op: Op, reference: Reference, case: Case) -> Any:
     """The raw result, with NumPy arrays or torch tensors as the reference needs them."""
+    _check_names(op, reference)
     libraries = ["torch", "numpy"] if wants_torch(op, reference) else ["numpy", "torch"]
     if "torch" not in sys.modules:
         libraries = ["numpy"]
