@@ -18,14 +18,11 @@ from typing import Any
 
 from pytest_gpuemu.client.client import Client
 from pytest_gpuemu.client.data import ValidationResult
-from pytest_gpuemu.engine import arrays
-from pytest_gpuemu.engine.case import case_from_arrays
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import OutputError
-from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.judged import judged_body
-from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params
-from pytest_gpuemu.engine.resolve import resolve_op
+from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.own_arrays import judge_own, own_case, snapshot
 from pytest_gpuemu.engine.rng import generate_seed
 
 
@@ -47,6 +44,7 @@ class ValidationContext:
         self._kwargs = kwargs
         self._outputs: dict[str, Any] = {}
         self._result: ValidationResult | None = None
+        self._before: dict[str, Array] = {}
 
     def set_output(self, output: Any) -> None:
         """The op's output: an array of any library, or a tuple or dict of several."""
@@ -69,6 +67,7 @@ class ValidationContext:
         return self._result
 
     def __enter__(self) -> ValidationContext:
+        self._before = snapshot(self.inputs)
         return self
 
     def __exit__(
@@ -86,9 +85,23 @@ class ValidationContext:
         output = self._outputs["output"] if set(self._outputs) == {"output"} else self._outputs
         if self._client is not None:
             return self._client.validate_op(
-                self.op_name, self.inputs, output, seed=self._seed, **self._kwargs
+                self.op_name, self._before, output, seed=self._seed, **self._kwargs
             )
-        return _judge_here(self.op_name, self.inputs, output, self._seed, self._kwargs)
+        return self._judge_here(output)
+
+    def _judge_here(self, output: Any) -> ValidationResult:
+        started = time.monotonic()
+        seed = generate_seed() if self._seed is None else self._seed
+        case = own_case(self.op_name, self._before, self._kwargs, seed, load_config(Path.cwd()))
+        verdict = judge_own(case, output, self.inputs)
+        body, _ = judged_body(
+            case,
+            verdict,
+            overrides={},
+            timestamp=time.time(),
+            duration_ms=(time.monotonic() - started) * 1000.0,
+        )
+        return ValidationResult.from_wire(body)
 
 
 def validate_op(
@@ -104,23 +117,3 @@ def validate_op(
     kwargs are the op's params. With a client its daemon judges and stores; without one, this process judges.
     """
     return ValidationContext(op_name, inputs, client, seed, kwargs)
-
-
-def _judge_here(
-    op_name: str, inputs: Mapping[str, Any], output: Any, seed: int | None, kwargs: Mapping[str, Any]
-) -> ValidationResult:
-    started = time.monotonic()
-    op = resolve_op(op_name, {}, load_config(Path.cwd()))
-    params = read_params(op, kwargs)
-    given = {name: arrays.to_numpy(array) for name, array in inputs.items()}
-    op = op_for_arrays(with_params(op, params), given)
-    case = case_from_arrays(op, given, params, generate_seed() if seed is None else seed)
-    verdict = judge(case, output)
-    body, _ = judged_body(
-        case,
-        verdict,
-        overrides={},
-        timestamp=time.time(),
-        duration_ms=(time.monotonic() - started) * 1000.0,
-    )
-    return ValidationResult.from_wire(body)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine import arrays, autograd, gradients, interpreter, judge, references, report
+from pytest_gpuemu.engine import arrays, autograd, interpreter, judge, references, report
 from pytest_gpuemu.engine.autograd import Differentiated
 from pytest_gpuemu.engine.case import Case, build_case
 from pytest_gpuemu.engine.errors import (
@@ -23,6 +23,7 @@ from pytest_gpuemu.engine.errors import (
 )
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
+from pytest_gpuemu.engine.own_arrays import judge_gradients
 from pytest_gpuemu.engine.plan import Plan
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -130,21 +131,8 @@ class _HandedOver:
 
     def judge_gradients(self, called: Differentiated) -> tuple[Case, Verdict]:
         """The verdict on the gradients of the inputs, and the case that has them as its outputs."""
-        case = self.bound.case
-        wanted = autograd.gradient_of(case)
-        of = gradients.gradient_case(case, wanted, called.outputs, self.library)
-        incoming = {
-            name: arrays.from_numpy(of.inputs[name], self.library, self.device)
-            for name in of.inputs
-            if name not in case.inputs
-        }
-        found = called.gradients(tuple(incoming.values()))
-        first = next(iter(incoming.values()))
-        return of, self.bound.judging(
-            of,
-            {gradients.grad_of(name): found[name] for name in wanted.of},
-            inputs={**incoming, **self.inputs},
-            device=arrays.device_of(first),
+        return judge_gradients(
+            self.bound.case, called, self.inputs, self.library, self.device, self.bound.judging
         )
 
 

@@ -1,0 +1,1 @@
+"""`gpuemu.frameworks`: what `pytest_gpuemu.frameworks` has."""
