@@ -105,7 +105,7 @@ class Occupancy:
     blocks: int  # per multiprocessor
     warps: int
     max_warps: int
-    limited_by: tuple[str, ...]  # of "registers", "shared memory", "warps", "blocks"
+    limited_by: tuple[str, ...]  # of "registers", "shared memory", "barriers", "warps", "blocks"
 
     @property
     def share(self) -> float:
@@ -143,7 +143,7 @@ class KernelMetrics:
     spill_store_bytes: int | None = None
     spill_load_bytes: int | None = None
     local_memory_bytes: int | None = None  # stack frame of a thread
-    hardware_barriers: int | None = None
+    hardware_barriers: int | None = None  # named barriers of a block
     occupancy: Occupancy | None = None
     # From the disassembled code.
     sass_instruction_count: int | None = None
@@ -205,8 +205,8 @@ class Change:
 class ArtifactComparison:
     """What changed between a baseline's metrics and the current ones.
 
-    incomparable names the figures that one side lacks or another tool gave, with why: they are not judged.
-    fails is the policy's word on the regressions.
+    incomparable names the figures that one side lacks, with why: they are not judged. fails is the policy's
+    word on the regressions.
     """
 
     changes: tuple[Change, ...]

@@ -1,0 +1,286 @@
+"""The lint of a kernel: its figures against limits, and the lines responsible for what exceeds them.
+
+Here: which kernels and architectures are judged, and each limit's rule.
+Elsewhere: the figures (measured.py), what changed against a baseline (changes.py).
+A limit on a figure that no tool here knows is not judged: the report says so, and why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+from pytest_gpuemu.engine.artifacts.data import (
+    DEFAULT_ARCHS,
+    Limits,
+    LintReport,
+    SourceLine,
+    Violation,
+)
+from pytest_gpuemu.engine.artifacts.measured import Build, build, measured
+from pytest_gpuemu.engine.artifacts.metrics import ptx_metrics
+from pytest_gpuemu.engine.artifacts.occupancy import MULTIPROCESSORS, compute_capability
+from pytest_gpuemu.engine.artifacts.patterns import LINES_SHOWN, PATTERNS, matcher
+from pytest_gpuemu.engine.artifacts.ptx.digest import kernel_digest
+from pytest_gpuemu.engine.artifacts.ptx.parse import parse
+from pytest_gpuemu.engine.artifacts.ptx.tree import Function, Module, Variable
+from pytest_gpuemu.engine.artifacts.ptx.walk import (
+    SourceLines,
+    instructions,
+    reached_functions,
+    used_names,
+    variables,
+)
+from pytest_gpuemu.engine.artifacts.sass import sass_class
+from pytest_gpuemu.engine.artifacts.tools import Tools, find_tools
+from pytest_gpuemu.engine.errors import ArtifactError, did_you_mean
+
+DEFAULT_LIMITS = Limits()
+
+
+def lint(
+    ptx: str,
+    kernel: str | None = None,
+    *,
+    archs: Sequence[str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    tools: Tools | None = None,
+    origin: str = "ptx",
+    source: str = "<string>",
+) -> list[LintReport]:
+    """Judge one kernel of a PTX text, or each of its kernels, on each architecture.
+
+    kernel is a name as the PTX spells it. archs: those given; else DEFAULT_ARCHS as far as the PTX's target
+    allows, or that target. tools: those of this machine, if none are given. Raises PtxParseError for what is
+    no PTX; ArtifactError for a kernel or architecture that is not there and for PTX that ptxas refuses, with
+    its log; ConfigError for a pattern that nobody knows.
+    """
+    module = parse(ptx)
+    kernels = _kernels(module, kernel)
+    for name in (*limits.required_patterns, *limits.forbidden_patterns):
+        matcher(name)
+    found = find_tools() if tools is None else tools
+    builds = [build(ptx, arch, found) for arch in _archs(module, archs)]
+    lines = SourceLines(module, ptx)
+    return [
+        _Lint(module, entry, built, limits, lines).report(origin, source)
+        for entry in kernels
+        for built in builds
+    ]
+
+
+def _kernels(module: Module, name: str | None) -> tuple[Function, ...]:
+    kernels = module.kernels
+    if not kernels:
+        raise ArtifactError("the PTX holds no kernel: none of its functions is an .entry with a body")
+    if name is None:
+        return kernels
+    found = tuple(kernel for kernel in kernels if kernel.name == name)
+    if not found:
+        raise ArtifactError(f"no kernel {name!r} in the PTX: {did_you_mean(name, [k.name for k in kernels])}")
+    return found
+
+
+def _archs(module: Module, given: Sequence[str] | None) -> tuple[str, ...]:
+    target = next((word for word in module.targets if word.startswith("sm_")), None)
+    if target is None:
+        raise ArtifactError(f"the PTX has no architecture among its targets {', '.join(module.targets)}")
+    if given:
+        for arch in given:
+            if not _runs_on(target, arch):
+                raise ArtifactError(
+                    f"the PTX is for {target} and cannot run on {arch!r}: compile it for {arch}, or lint it "
+                    f"for {target}{'' if target[-1] in 'af' else ' or later'}"
+                )
+        return tuple(given)
+    return tuple(arch for arch in DEFAULT_ARCHS if _runs_on(target, arch)) or (target,)
+
+
+def _runs_on(target: str, arch: str) -> bool:
+    """Whether PTX of a target is assembled for an architecture: its own, or a later one; with `a` only its
+    own, with `f` (a family) those of its major version from there on."""
+    have, want = compute_capability(target), compute_capability(arch)
+    if target.endswith("a"):
+        return target == arch
+    if target.endswith("f"):
+        return have[0] == want[0] and have <= want
+    return have <= want
+
+
+class _Lint:
+    """One kernel on one architecture."""
+
+    def __init__(
+        self, module: Module, kernel: Function, built: Build, limits: Limits, lines: SourceLines
+    ) -> None:
+        self._module = module
+        self._kernel = kernel
+        self._built = built
+        self._limits = limits
+        self._lines = lines
+        self._functions = reached_functions(module, kernel)
+        self._metrics = measured(ptx_metrics(module, kernel, lines), kernel, built, limits)
+
+    def report(self, origin: str, source: str) -> LintReport:
+        return LintReport(
+            kernel_name=self._kernel.name,
+            arch=self._built.arch,
+            origin=origin,
+            source=source,
+            metrics=self._metrics,
+            limits=self._limits,
+            violations=tuple(self._violations()),
+            unchecked=self._unchecked(),
+            notes=tuple(self._notes()),
+            ptx_digest=kernel_digest(self._module, self._kernel),
+        )
+
+    def _violations(self) -> Iterator[Violation]:
+        limits, metrics = self._limits, self._metrics
+        yield from self._at_most("max_registers", limits.max_registers, "register_count")
+        yield from self._at_most("max_spills", limits.max_spills, "spill_count", self._local_code)
+        yield from self._at_most(
+            "max_local_bytes", limits.max_local_bytes, "local_memory_bytes", self._local_lines
+        )
+        yield from self._at_most(
+            "max_shared_bytes", limits.max_shared_bytes, "shared_memory_bytes", self._shared_lines
+        )
+        yield from self._at_most("max_instructions", limits.max_instructions, "instruction_count")
+        found = metrics.occupancy
+        if limits.min_occupancy is not None and found is not None and found.share < limits.min_occupancy:
+            yield Violation(
+                limit="min_occupancy",
+                allowed=limits.min_occupancy,
+                found=found.share,
+                unit="share of the warps of a multiprocessor",
+                message=(
+                    f"min_occupancy: {found.share:.0%} ({found.warps} of {found.max_warps} warps, "
+                    f"{found.blocks} blocks of {found.block_threads} threads) on {self._built.arch}, "
+                    f"at least {limits.min_occupancy:.0%} wanted; limited by {' and '.join(found.limited_by)}"
+                ),
+            )
+        for name in limits.required_patterns:
+            if not any(True for _ in self._matching(name)):
+                yield Violation(
+                    limit="required_patterns",
+                    allowed=name,
+                    found="none",
+                    unit="instructions of the PTX",
+                    message=f"required: {name} is nowhere in the PTX{_meaning(name)}",
+                )
+        for name in limits.forbidden_patterns:
+            lines = list(self._matching(name))
+            if lines:
+                yield Violation(
+                    limit="forbidden_patterns",
+                    allowed=name,
+                    found=f"{len(lines)} times",
+                    unit="instructions of the PTX",
+                    message=f"forbidden: {name} is in the PTX {len(lines)} times{_meaning(name)}",
+                    lines=tuple(lines[:LINES_SHOWN]),
+                )
+
+    def _at_most(
+        self,
+        limit: str,
+        allowed: int | None,
+        figure: str,
+        lines: Callable[[], Iterator[SourceLine]] | None = None,
+    ) -> Iterator[Violation]:
+        found: int | None = getattr(self._metrics, figure)
+        if allowed is None or found is None or found <= allowed:
+            return
+        source, _, unit = self._metrics.sources[figure].partition(": ")
+        yield Violation(
+            limit=limit,
+            allowed=allowed,
+            found=found,
+            unit=unit,
+            message=f"{limit}: {found} {unit} on {self._built.arch}, at most {allowed} allowed ({source})",
+            lines=tuple(_first_few(lines())) if lines is not None else (),
+        )
+
+    def _unchecked(self) -> dict[str, str]:
+        """Each limit that is set and that no tool here can judge, and why."""
+        limits, metrics = self._limits, self._metrics
+        reason = self._built.reason or f"ptxas says nothing of {self._kernel.name}"
+        by_ptxas = {
+            "max_registers": (limits.max_registers, metrics.register_count),
+            "max_spills": (limits.max_spills, metrics.spill_count),
+            "max_local_bytes": (limits.max_local_bytes, metrics.local_memory_bytes),
+        }
+        found = {
+            name: reason for name, (limit, figure) in by_ptxas.items() if limit is not None and figure is None
+        }
+        if limits.min_occupancy is not None and metrics.occupancy is None:
+            known = compute_capability(self._built.arch) in MULTIPROCESSORS
+            found["min_occupancy"] = (
+                reason
+                if known
+                else f"the limits of a multiprocessor of {self._built.arch} are not known here"
+            )
+        return found
+
+    def _notes(self) -> Iterator[str]:
+        metrics = self._metrics
+        if metrics.register_count is None:
+            yield (
+                "only virtual figures are known, those of the PTX: "
+                f"{self._built.reason or 'ptxas says nothing of this kernel'}"
+            )
+        if "debug" in self._module.targets:
+            yield "the PTX is a debug build: its registers, spills and stack are those of unoptimized code"
+        if metrics.uses_dynamic_shared and not self._limits.dynamic_shared_bytes:
+            yield "the launch adds dynamic shared memory, which is in no figure here"
+        found = metrics.occupancy if self._limits.min_occupancy is not None else None
+        if found is not None and found.block_threads_source == "assumed":
+            yield f"occupancy is that of blocks of {found.block_threads} threads: nobody says how many"
+
+    def _matching(self, name: str) -> Iterator[SourceLine]:
+        matches = matcher(name)
+        for function in self._functions:
+            for instruction in instructions(function):
+                if matches(instruction):
+                    yield self._lines.at(instruction.line)
+
+    def _local_code(self) -> Iterator[SourceLine]:
+        """The lines whose machine code loads from or stores to local memory, those with the most first."""
+        disassembly = self._built.disassembly
+        code = () if disassembly is None else disassembly.functions.get(self._kernel.name, ())
+        counts: dict[int, int] = {}
+        for instruction in code:
+            if instruction.ptx_line is not None and sass_class(instruction.opcode).startswith("local_"):
+                counts[instruction.ptx_line] = counts.get(instruction.ptx_line, 0) + 1
+        for ptx_line in sorted(counts, key=lambda line: (-counts[line], line)):
+            yield self._lines.at(ptx_line)
+
+    def _local_lines(self) -> Iterator[SourceLine]:
+        """What takes local memory: its declarations, then the code that reads or writes it."""
+        yield from self._declared("local")
+        yield from list(self._local_code()) or self._matching("local_memory")
+
+    def _shared_lines(self) -> Iterator[SourceLine]:
+        return self._declared("shared")
+
+    def _declared(self, space: str) -> Iterator[SourceLine]:
+        used = frozenset().union(*map(used_names, self._functions))
+        declared = [variable for function in self._functions for variable in variables(function)]
+        declared += [item for item in self._module.items if isinstance(item, Variable)]
+        for variable in declared:
+            if variable.space.split("::")[0] == space and any(d.name in used for d in variable.declarators):
+                yield self._lines.at(variable.line)
+
+
+def _first_few(lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
+    """The first lines, each once: a source line of many instructions is shown by its first."""
+    seen: set[tuple[object, ...]] = set()
+    for line in lines:
+        key = (line.file, line.line, line.inlined_at) if line.line is not None else (line.ptx_line,)
+        if key not in seen:
+            seen.add(key)
+            yield line
+        if len(seen) == LINES_SHOWN:
+            return
+
+
+def _meaning(name: str) -> str:
+    return f" ({PATTERNS[name].what})" if name in PATTERNS else ""
