@@ -243,8 +243,8 @@ class TestWhatIsMeasured:
         assert (stats.max_abs, stats.mean_abs) == (0.5, 0.175)
         assert (stats.p50_abs, stats.p90_abs, stats.p99_abs) == (0.125, 0.5, 0.5)
         assert (stats.max_rel, stats.mean_rel) == (0.125, 0.0625)
-        # The gap of float32 is 2**-22 at 2, 2**-21 at 4, and 2**-149 at 0.
-        assert stats.max_ulp == 0.125 * 2.0**149
+        # The gap of float32 is 2**-22 at 2, 2**-21 at 4, and 2**-25 at the 0.3 that is allowed at 0.
+        assert stats.max_ulp == 0.125 * 2.0**25
 
     def test_elements_that_are_not_judged_or_not_finite_do_not_count_in_it(self):
         stats = compared([9.0, NAN, 1.5], [1.0, NAN, 1.0], "float32", Bounds([INF, 0.0, 1.0])).stats
@@ -258,6 +258,14 @@ class TestWhatIsMeasured:
 
         assert (worst.index, worst.output, worst.reference) == ((0, 1), 1.5, 1.0)
         assert (worst.error, worst.allowed, worst.ulp) == (0.5, 0.1, 0.5 * 2.0**23)
+
+    def test_an_error_beside_nothing_is_measured_in_ulps_of_what_is_allowed_there(self):
+        """Guards: 1e-3 for 1e-12 was off by billions of ulp, of a reference that may as well be 0."""
+        bounds = Bounds(np.array([2.0**-11, 2.0**-11]))
+        comparison = compared([2.0**-8, 2.0**-11], [1e-12, 1e-12], "float32", bounds)
+        assert comparison.worst.allowed == pytest.approx(2.0**-10, rel=1e-6)
+        off = 2.0**-8 - 1e-12
+        assert comparison.worst.ulp == comparison.stats.max_ulp == off * 2.0 ** (10 + 23)
 
     def test_a_nan_is_worse_than_any_number(self):
         worst = compared([1e9, NAN], [1.0, 1.0], "float32").worst

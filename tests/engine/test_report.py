@@ -97,6 +97,26 @@ def test_a_nan_has_no_distance():
     )
 
 
+def test_errors_without_a_size_are_counted_by_what_they_are():
+    """Guards: the line said `errors  max 0 (0 ulp)` where every wrong element was a NaN."""
+    x = np.array([[1, 2, np.nan, np.inf]], np.float32)
+    lines = report_of(np.float32([[np.nan, np.nan, 3, 8]]), x)
+    assert line(lines, "errors") == (
+        "none is finite: 2 are NaN where the reference is finite, 1 is finite where the reference is NaN, "
+        "1 is finite where the reference is inf"
+    )
+    lines = report_of(np.float32([[np.nan, 5, np.nan, np.inf]]), x)
+    assert line(lines, "errors").startswith("max 1 ")
+
+
+def test_an_error_beyond_every_digit_is_not_counted_in_ulps():
+    """Guards: 1e-3 for 2e-30 was `off by 0.001 (4258812341354496 ulp)`."""
+    x = np.full((1, 2), 1e-30, np.float32)
+    lines = report_of(np.float32([[1e-3, 2e-30]]), x)
+    assert "off by 0.001 (over 2^24 ulp), allowed" in line(lines, "worst")
+    assert line(lines, "errors").startswith("max 0.001 (over 2^24 ulp), mean 0.0005 (over 2^24 ulp)")
+
+
 def test_integers_are_shown_as_integers():
     x = np.array([[1, 2]], np.int8)
     lines = report_of(np.array([[2, 5]], np.int8), x, inputs={"x": {"dtype": "int8"}})

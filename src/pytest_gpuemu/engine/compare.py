@@ -105,6 +105,7 @@ class _Ladder:
         self.reference = self._clamped(reference).ravel()
         self.error = np.empty(self.reference.size)
         self.undetermined = np.zeros(0, dtype=np.intp)
+        self.allowed_everywhere: Float64Array | None = None  # 0 where half an ulp was enough
         self.method = "half-ulp"
 
     def _clamped(self, reference: Array) -> Float64Array:
@@ -169,6 +170,9 @@ class _Ladder:
         """Close the open elements that agree under this allowance; undetermined ones close too."""
         if not self.open.size:
             return
+        if self.allowed_everywhere is None:
+            self.allowed_everywhere = np.zeros(self.error.size)
+        self.allowed_everywhere[self.open] = np.where(np.isfinite(allowed), allowed, 0.0)
         if self.rules.is_floating:
             output = tolerance.as_float64(self.output[self.open])
             agreed = agrees(output, self.reference[self.open], allowed, slack, self.rules)
@@ -225,6 +229,7 @@ class _Ladder:
                 self.rules.dtype,
                 exceeding=self.open.size,
                 undetermined=self.undetermined,
+                allowed=self.allowed_everywhere,
             ),
             worst=self._worst(),
             tolerance=given.source if given else "derived" if self.rules.is_floating else "exact",
@@ -243,7 +248,8 @@ class _Ladder:
         error = np.where(np.isnan(self.error[self.open]), np.inf, self.error[self.open])
         at = int(np.argmax(error / np.fmax(self.allowed, np.finfo(np.float64).tiny)))
         flat = int(self.open[at])
-        ulp = dtypes.ulp(self.reference[flat], self.rules.dtype) if self.rules.is_floating else 1.0
+        size = max(abs(self.reference[flat]), self.allowed[at])
+        ulp = dtypes.ulp(size, self.rules.dtype) if self.rules.is_floating else 1.0
         return Worst(
             index=tuple(int(i) for i in np.unravel_index(flat, self.shape)),
             output=float(self.output[flat]),

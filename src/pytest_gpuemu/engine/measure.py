@@ -24,12 +24,21 @@ def blocks(size: int) -> Iterator[slice]:
 
 
 def error_stats(
-    error: Float64Array, reference: Float64Array, dtype: str, *, exceeding: int, undetermined: Array
+    error: Float64Array,
+    reference: Float64Array,
+    dtype: str,
+    *,
+    exceeding: int,
+    undetermined: Array,
+    allowed: Float64Array | None = None,
 ) -> ErrorStats:
     """Statistics over the elements that are judged and whose error is finite.
 
     error and reference are flat float64 arrays, undetermined holds the indices of elements that do not
     count. Percentiles are elements of error (the next larger); a relative error is of |reference| > 0.
+    allowed is each element's tolerance where it was asked for, and 0 or None where half an ulp was enough.
+    An error is measured in the ulp of max(|reference|, allowed): beside a reference that may as well be 0,
+    the reference's own ulp is no unit.
     """
     count = error.size
     counts = {"count": count, "num_exceeding": exceeding, "num_undetermined": undetermined.size}
@@ -37,6 +46,7 @@ def error_stats(
     judged[undetermined] = False
     if not judged.all():
         error, reference = error[judged], reference[judged]
+        allowed = allowed if allowed is None else allowed[judged]
     if not error.any():
         return ErrorStats(**counts)
     sums: list[tuple[float, float, float]] = []
@@ -44,7 +54,8 @@ def error_stats(
     nonzero = 0
     for block in blocks(error.size):
         size = np.abs(reference[block])
-        ulps = error[block] / (dtypes.ulp(size, dtype) if dtypes.is_floating(dtype) else 1.0)
+        at = size if allowed is None else np.maximum(size, allowed[block])
+        ulps = error[block] / (dtypes.ulp(at, dtype) if dtypes.is_floating(dtype) else 1.0)
         relative = np.divide(error[block], size, out=np.zeros(size.size), where=size > 0)
         nonzero += int(np.count_nonzero(size))
         max_rel, max_ulp = max(max_rel, float(relative.max())), max(max_ulp, float(ulps.max()))

@@ -7,6 +7,7 @@ failures are shown in full (the pytest items).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -115,7 +116,8 @@ def _describe_comparison(comparison: Comparison, has_place: bool) -> list[str]:
             lines += _labelled("pattern", pattern)
         lines += _labelled(
             "errors",
-            f"max {stats.max_abs:.3g}{_ulps(comparison, stats.max_ulp)}, mean {stats.mean_abs:.3g}"
+            _not_finite(comparison)
+            or f"max {stats.max_abs:.3g}{_ulps(comparison, stats.max_ulp)}, mean {stats.mean_abs:.3g}"
             f"{_ulps(comparison, stats.mean_ulp)}, p50 {stats.p50_abs:.3g}, p99 {stats.p99_abs:.3g}",
         )
         if (histogram := ulp_histogram(comparison)) is not None and histogram.total > 1:
@@ -187,9 +189,32 @@ def _element(
 
 
 def _ulps(comparison: Comparison, count: float) -> str:
+    """So many ulp; beyond 2^p no digit of a number of p bits is right, and how many more tells nothing."""
     if not dtypes.is_floating(comparison.dtype):
         return ""
-    return f" ({count:.0f} ulp)" if 100 <= count < 1e15 else f" ({count:.3g} ulp)"
+    bits = dtypes.properties(comparison.dtype).precision
+    if count > 2.0**bits:
+        return f" (over 2^{bits} ulp)"
+    return f" ({count:.0f} ulp)" if count >= 100 else f" ({count:.3g} ulp)"
+
+
+def _not_finite(comparison: Comparison) -> str | None:
+    """What is wrong where no exceeding element has a finite error, which has no size; None where one has."""
+    if comparison.exceeding is None or comparison.output is None or comparison.reference is None:
+        return None
+    output = dtypes.to_float64(comparison.output[comparison.exceeding])
+    reference = np.asarray(comparison.reference[comparison.exceeding], dtype=np.float64)
+    if np.any(np.isfinite(output) & np.isfinite(reference)):
+        return None
+    pairs = Counter(zip(map(_sort_of, output), map(_sort_of, reference), strict=True))
+    return "none is finite: " + ", ".join(
+        f"{count} {'is' if count == 1 else 'are'} {given} where the reference is {wanted}"
+        for (given, wanted), count in pairs.most_common()
+    )
+
+
+def _sort_of(value: float) -> str:
+    return "NaN" if np.isnan(value) else "finite" if np.isfinite(value) else "inf" if value > 0 else "-inf"
 
 
 def _describe_commands(commands: Sequence[str]) -> list[str]:
