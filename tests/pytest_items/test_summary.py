@@ -13,6 +13,7 @@ from pytest_gpuemu.pytest_items import grouping, summary
 def tally(**changes):
     return {
         "op": "softmax",
+        "test_id": "t.py::test",
         "counts": {"passed": 197, "failed": 3},
         "reasons": {},
         "out_of_time": 0,
@@ -154,7 +155,7 @@ def header(**changes):
 
 def test_the_header_names_config_seed_daemon_and_store():
     assert header() == [
-        "gpuemu: config gpuemu.toml, master seed 7 (--gpuemu-seed=7), generator 1",
+        "gpuemu: config gpuemu.toml, master seed 7 (--gpuemu-seed=7), generator 2",
         "gpuemu: daemon at /tmp/x/gpuemu.sock, store .gpuemu",
     ]
 

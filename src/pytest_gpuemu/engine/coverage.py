@@ -11,9 +11,10 @@ import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
-from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.op import Input, Op
 from pytest_gpuemu.engine.plan import (
     HUGE_ONCE_IN,
     Plan,
@@ -24,14 +25,21 @@ from pytest_gpuemu.engine.plan import (
     possible_values,
 )
 from pytest_gpuemu.engine.rng import SEED_BITS_DRAWN, derive_seed
-from pytest_gpuemu.engine.sizes import LARGE, SIZE_CLASSES, candidates, size_class
+from pytest_gpuemu.engine.sizes import LARGE, REMAINDERS, SIZE_CLASSES, candidates, remainder, size_class
 
 # Attempts for one case: many while single levels are missing, fewer as new pairs grow rare.
 _MOST_ATTEMPTS = 14
+_LEVEL_ATTEMPTS = 40
 _LEVEL_WEIGHT = 1000
 # The first case with a huge layout: behind the pairs of the ordinary ones, within a default campaign.
 _FIRST_HUGE = 20
 _HUGE_ATTEMPTS = 6
+# Blocks of a row reduction have up to 1024 columns: a value in a later block needs a longer row.
+_LONG_ROW = 1024
+_PLACED = ("nonfinite", "nonfinite_rows")
+UNPAIRED = ("remainder of ", "in long rows of ")
+# Each level of those is sought again once in so many cases: the rest of the case decides what it shows.
+_DUE_ONCE_IN = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +64,12 @@ def factors(op: Op) -> tuple[Factor, ...]:
     found += [Factor(f"layout of {x.name}", ordinary_layouts(op, x)) for x in op.inputs]
     found += [Factor(f"values of {x.name}", possible_values(op, x)) for x in op.inputs]
     found += [
+        Factor(f"remainder of {name}", REMAINDERS) for name in op.dim_names if _has_remainders(op, name)
+    ]
+    if len(op.inputs[0].dims) > 1 and any(factor.name.startswith("remainder") for factor in found):
+        found.append(Factor("remainder of all elements", REMAINDERS))
+    found += [Factor(f"in long rows of {x.name}", _PLACED) for x in op.inputs if _has_long_rows(op, x)]
+    found += [
         Factor(f"param {param.name}", tuple(dict.fromkeys(map(repr, param.choices)))) for param in op.params
     ]
     return tuple(factor for factor in found if len(factor.levels) > 1)
@@ -71,6 +85,13 @@ def levels_of(plan: Plan) -> dict[str, str]:
         "dtype": plan.dtype,
         **{f"layout of {name}": layout for name, layout in plan.layouts.items()},
         **{f"values of {name}": values for name, values in plan.values.items()},
+        **{f"remainder of {name}": remainder(size) for name, size in plan.dims.items()},
+        "remainder of all elements": remainder(prod(next(iter(plan.shapes.values()), ()))),
+        **{
+            f"in long rows of {name}": plan.values[name]
+            for name, shape in plan.shapes.items()
+            if shape and shape[-1] > _LONG_ROW
+        },
         **{f"param {name}": repr(value) for name, value in plan.params.items()},
     }
 
@@ -92,6 +113,7 @@ class Coverage:
         for factor in self.factors:
             for level in factor.levels:
                 self._bits[factor.name, level] = len(self._bits)
+        self._names = list(self._bits)
         self._met = [0] * len(self._bits)
         self._partners = [
             sum(1 << other for (b, _), other in self._bits.items() if _are_paired(a, b))
@@ -112,11 +134,22 @@ class Coverage:
         return self.pairs_met - met_before
 
     def new_pairs(self, plan: Plan) -> tuple[int, int]:
-        """How many levels, and how many pairs of levels, this plan would be the first to meet."""
+        """How many levels this plan has that are due, and how many pairs it would be the first to meet."""
         levels = self._indices(plan)
         mask = sum(1 << index for index in levels)
         new = [(mask & self._partners[index] & ~self._met[index]).bit_count() for index in levels]
-        return sum(not self._met[index] for index in levels), sum(new) // 2
+        return sum(self._is_due(index) for index in levels), sum(new) // 2
+
+    @property
+    def is_any_due(self) -> bool:
+        """Whether a level is to be met now."""
+        return any(self._is_due(index) for index in range(len(self._names)))
+
+    def _is_due(self, index: int) -> bool:
+        """Whether a level is to be met now: for the first time, or, of an unpaired factor, again."""
+        name, level = self._names[index]
+        often = _DUE_ONCE_IN if name.startswith(UNPAIRED) else 0
+        return not self._met[index] or self.counts[name][level] * often < self.cases * bool(often)
 
     @property
     def pairs_met(self) -> int:
@@ -202,6 +235,8 @@ def campaign_seeds(op: Op, master: int, count: int) -> Iterator[int]:
             for attempt in itertools.count()
         )
         fitting = (seed for seed in drawn if not has_huge or draws_huge(seed) == wants_huge)
+        if coverage.is_any_due:
+            attempts = _LEVEL_ATTEMPTS
         for seed in itertools.islice(fitting, _HUGE_ATTEMPTS if wants_huge else attempts):
             plan = plan_case(op, seed)
             new_levels, new_pairs = coverage.new_pairs(plan)
@@ -220,11 +255,27 @@ def campaign_seeds(op: Op, master: int, count: int) -> Iterator[int]:
 def _are_paired(one: str, other: str) -> bool:
     """Whether pairs of levels of these two factors are to be met.
 
+    A remainder, or a special value in a long row, is to be met, with whatever else the case has.
     The distributions of two inputs are not: a rare value in one of them is seen best where the others are
     ordinary, and seeking the pair would give most cases the same distribution in all inputs.
     """
     both_values = one.startswith("values of ") and other.startswith("values of ")
-    return one != other and not both_values
+    return one != other and not both_values and not (one.startswith(UNPAIRED) or other.startswith(UNPAIRED))
+
+
+def _has_remainders(op: Op, name: str) -> bool:
+    met = {remainder(size) for size in candidates(op.dims.get(name))}
+    return met.issuperset(REMAINDERS)
+
+
+def _has_long_rows(op: Op, x: Input) -> bool:
+    """Whether this input's last dim may be long, and its values not finite."""
+    if not x.is_floating or not x.dims or not set(_PLACED).issubset(possible_values(op, x)):
+        return False
+    names = x.dims[-1].names
+    return (
+        len(names) == 1 and str(x.dims[-1]) == names[0] and candidates(op.dims.get(names[0]))[-1] > _LONG_ROW
+    )
 
 
 def _size_levels(op: Op, name: str) -> tuple[str, ...]:

@@ -15,9 +15,35 @@ from pytest_gpuemu.engine.dtypes import FloatProperties
 from pytest_gpuemu.engine.op import Float64Array
 from pytest_gpuemu.engine.rng import SeededRng, UInt64Array
 
-_ROW_KINDS = ("-inf", "nan", "+inf", "one finite", "zero", "-inf before", "-inf after")
+# What a special row is filled with, and where: all of it, or at a drawn place, up to it, from it on, or all
+# but there. The likelier mistakes stand twice: a row or its first blocks masked, and a NaN that gets lost.
+_ROW_KINDS = (
+    (-np.inf, "all"),
+    (-np.inf, "all"),
+    (np.nan, "all"),
+    (np.inf, "all"),
+    (0.0, "all"),
+    (-np.inf, "all but one"),
+    (np.nan, "one"),
+    (np.nan, "one"),
+    (-np.inf, "one"),
+    (np.inf, "one"),
+    (-np.inf, "before"),
+    (-np.inf, "before"),
+    (-np.inf, "after"),
+)
 _INF, _NAN = np.inf, np.nan
-_SPECIALS = ((_NAN,), (_NAN, _INF), (_NAN, -_INF), (_INF,), (-_INF,), (_INF, -_INF), (_INF, -_INF, _NAN))
+_SPECIALS = (
+    (_NAN,),
+    (_NAN,),
+    (_NAN, -_INF),
+    (_NAN, _INF),
+    (-_INF,),
+    (-_INF,),
+    (_INF,),
+    (_INF, -_INF),
+    (_INF, -_INF, _NAN),
+)
 _POPCOUNT_MASKS = (0x5555555555555555, 0x3333333333333333, 0x0F0F0F0F0F0F0F0F)
 
 
@@ -111,11 +137,11 @@ def wide(draws: Draws) -> Float64Array:
 
 def near_equal(draws: Draws) -> Float64Array:
     """Rows of values near a large mean, some rows constant: cancellation, tiny variances."""
-    base = min(draws.rng.choice((1.0, 16.0, 256.0, 1024.0, 4096.0, 65536.0)), draws.limit / 4)
+    base = min(draws.rng.choice((1.0, 32.0, 256.0, 1024.0, 4096.0, 65536.0)), draws.limit / 4)
     mean = base * (1.0 + draws.uniform_rows()) * np.where(draws.uniform_rows() < 0.5, -1.0, 1.0)
     gap = 2.0 * base * draws.form.unit_roundoff
     # The mean over the deviation, which is what cancellation multiplies a rounding by; one ulp at least.
-    spread = max(base / draws.rng.choice((16.0, 128.0, 512.0, 2048.0, 8192.0)), gap)
+    spread = max(base / draws.rng.choice((16.0, 128.0, 1024.0, 2048.0, 8192.0)), gap)
     constant = draws.uniform_rows() < 0.125
     return mean + np.where(constant, 0.0, spread) * (2.0 * draws.uniform() - 1.0)
 
@@ -190,8 +216,9 @@ def nonfinite(draws: Draws) -> Float64Array:
 
 
 def nonfinite_rows(draws: Draws) -> Float64Array:
-    """Whole rows of -inf (a masked row), NaN, +inf or zero; rows of -inf but for one place; and rows that
-    are -inf up to a place or from one on (a causal mask, a masked block). The others are ordinary.
+    """Whole rows of -inf (a masked row), NaN, +inf or zero; rows of -inf but for one place; rows with one NaN
+    or infinity; and rows that are -inf up to a place or from one on (a causal mask, a masked block). The
+    others are ordinary.
     """
     values = normal(draws)
     if values.size == 0:
@@ -204,13 +231,16 @@ def nonfinite_rows(draws: Draws) -> Float64Array:
     kinds = draws.rng.gen_u64s(draws.rows) % np.uint64(len(_ROW_KINDS))
     places = draws.rng.gen_u64s(draws.rows) % np.uint64(draws.cols)
     for row in np.flatnonzero(special):
-        kind = _ROW_KINDS[usual if one_kind else int(kinds[row])]
+        fill, where = _ROW_KINDS[usual if one_kind else int(kinds[row])]
         place = int(places[row])
-        masked = {"-inf before": slice(None, place + 1), "-inf after": slice(place, None)}
         kept = values[row, place]
-        fill = {"nan": np.nan, "zero": 0.0, "+inf": np.inf}.get(kind, -np.inf)
-        values[row, masked.get(kind, slice(None))] = fill
-        if kind == "one finite":
+        filled = {
+            "one": slice(place, place + 1),
+            "before": slice(None, place + 1),
+            "after": slice(place, None),
+        }
+        values[row, filled.get(where, slice(None))] = fill
+        if where == "all but one":
             values[row, place] = kept
     return values
 

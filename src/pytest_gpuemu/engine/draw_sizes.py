@@ -101,8 +101,9 @@ def _draw(op: Op, names: Sequence[str], counts: Sequence[ByteCount], rng: Seeded
         )
         for name in names
     }
-    if len(free) > 1 and rng.gen_range(0, 7) == 0:
-        one, other = rng.choice(free), rng.choice(free)
+    if len(free) > 1 and rng.gen_range(0, 6) == 0:
+        one = rng.choice(free)
+        other = rng.choice([name for name in free if name != one])
         if is_allowed(op.dims.get(other), sizes[one]):
             sizes[other] = sizes[one]
     for condition in op.where:

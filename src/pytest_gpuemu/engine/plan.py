@@ -19,7 +19,7 @@ from pytest_gpuemu.engine.op import LAYOUTS, Input, Op, tensor_shape
 from pytest_gpuemu.engine.rng import SeededRng, derive_seed
 from pytest_gpuemu.engine.sizes import byte_counts, case_bytes, input_dtype
 
-GENERATOR_VERSION = 1
+GENERATOR_VERSION = 2
 MAX_SEED = 2**64 - 1
 
 # What an array library cannot represent: torch has no negative strides, JAX no strides at all.

@@ -19,6 +19,8 @@ ByteCount: TypeAlias = Callable[[Mapping[str, int]], int]
 
 SIZE_CLASSES = ("0", "1", "small", "aligned", "off by one", "odd", "large", "long")
 LARGE, LONG = 300, 4096
+# What a size leaves in the last of its blocks, for blocks of any power of two up to these.
+REMAINDERS = ("1 above 1024s", "1 above 128s", "1 below 128s")
 
 _POWERS = [2**k for k in range(17)]
 _PRIMES = (2, 3, 5, 7, 11, 13, 19, 23, 29, 37, 47, 61, 83, 97, 113, 151, 193, 251, 383, 509, 769, 1021, 2039)
@@ -61,6 +63,18 @@ def size_class(size: int) -> str:
     if size % 16 == 0:
         return "aligned"
     return "off by one" if size & (size + 1) == 0 or (size - 1) & (size - 2) == 0 else "odd"
+
+
+def remainder(size: int) -> str:
+    """Which of REMAINDERS a size has, or "": a grid or a loop that is one block short, or reads one too many.
+
+    1 above 1024s is 1 above every smaller power of two as well.
+    """
+    if size > 1024 and size % 1024 == 1:
+        return REMAINDERS[0]
+    if size > 128 and size % 128 == 1:
+        return REMAINDERS[1]
+    return REMAINDERS[2] if size % 128 == 127 else ""
 
 
 @lru_cache(maxsize=512)
