@@ -16,7 +16,7 @@ import pytest
 from pytest_gpuemu.engine import interpreter
 from pytest_gpuemu.engine.configs import case_ids
 from pytest_gpuemu.engine.coverage import Coverage, campaign_seeds
-from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError
+from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError, ReferenceFailed
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, possible_layouts, possible_values
 from pytest_gpuemu.engine.worth import Worth, measure
@@ -86,12 +86,14 @@ class Campaign:
             for case_id in self._seeds(cases, started):
                 before()
                 outcome = self._run_one(cases, case_id, call, again)
+                if outcome.status == running.REFERENCE_FAILED:
+                    raise ReferenceFailed(f"ReferenceError: {outcome.text}")
                 if outcome.status == FAILED and len(self.failures) >= enough:
                     break
             else:
                 self._run_first_again(cases, again)
         except GpuemuError as error:
-            # Seeds or a case that the op cannot have: the test function was not called.
+            # Seeds or a case that the op cannot have, or a reference that raised: no fault of the kernel.
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         finally:
             self.is_inside = False

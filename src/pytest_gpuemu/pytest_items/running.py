@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import pytest
 
 from pytest_gpuemu.engine import user_code
-from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
+from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch, ReferenceFailed
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, plan_case
 from pytest_gpuemu.engine.user_code import Called
@@ -29,6 +29,8 @@ from pytest_gpuemu.pytest_items.session import FuzzSession
 
 PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
 COULD_NOT_RUN, SKIPPED, UNCHECKED = "could not run", "skipped", "unchecked"
+# No fault of the kernel, so no failure that is stored or minimized.
+REFERENCE_FAILED = "the reference failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +172,8 @@ def _meaning(error: BaseException | None, bound: BoundCase) -> tuple[str, str]:
     """Status and text. A KernelMismatch that the test itself caught is the test's own affair."""
     if isinstance(error, CannotRunHere):
         return COULD_NOT_RUN, str(error)
+    if isinstance(error, ReferenceFailed):
+        return REFERENCE_FAILED, str(error)
     if is_skip(error):
         return SKIPPED, str(error)
     if isinstance(error, KernelMismatch):
