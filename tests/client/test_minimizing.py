@@ -70,7 +70,7 @@ def test_an_exception_is_a_failure_to_minimize(client):
 
 def test_without_the_op_it_says_what_to_do(client, failed):
     with pytest.raises(
-        ClientError, match=f"give either op_fn or run_op.*pytest --gpuemu-minimize={failed.seed}"
+        ClientError, match=r"the daemon has no way to run 'twice'.*minimize\(seed, op_fn=\.\.\.\)"
     ):
         client.minimize(failed.seed)
 

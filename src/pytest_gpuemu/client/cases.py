@@ -1,7 +1,7 @@
 """Cases that the daemon draws, as their user gets them.
 
 Here: fetching one or many, and giving each input the layout that its case has. Elsewhere: drawing them
-(engine/jobs.py), the layouts (engine/buffers.py).
+(engine/jobs/), the layouts (engine/buffers.py).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from pytest_gpuemu.client.transport import Transport, ask
 from pytest_gpuemu.engine.buffers import allocate
 from pytest_gpuemu.engine.errors import ClientError
+from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.protocol.plain import wire_overrides
 from pytest_gpuemu.engine.rng import derive_seed, generate_seed
 from pytest_gpuemu.engine.wire_arrays import to_array
@@ -64,22 +65,24 @@ def fuzz_config_of(seed: int | None, given: Mapping[str, Any]) -> dict[str, Any]
     return {"seed": generate_seed() if seed is None else seed, **narrowed}
 
 
-def _read_case(message: Mapping[str, Any]) -> GivenCase:
-    """The inputs come in the layouts that the case has, not only with their values."""
+def inputs_of(tensors: Mapping[str, Any], layouts: Mapping[str, str], seed: int) -> dict[str, Array]:
+    """The inputs of a case in the layouts that it has, not only with their values."""
     inputs = {}
-    for name, tensor in message["inputs"].items():
+    for name, tensor in tensors.items():
         array = to_array(tensor)
-        layout = message["layouts"][name]
+        layout = layouts.get(name, "contiguous")
         if layout != "contiguous":
-            buffer = allocate(
-                array.shape, str(array.dtype), layout, derive_seed(message["seed"], f"layout/{name}")
-            )
+            buffer = allocate(array.shape, str(array.dtype), layout, derive_seed(seed, f"layout/{name}"))
             buffer.fill(array)
             array = buffer.view
         inputs[name] = array
+    return inputs
+
+
+def _read_case(message: Mapping[str, Any]) -> GivenCase:
     return {
         "seed": message["seed"],
-        "inputs": inputs,
+        "inputs": inputs_of(message["inputs"], message["layouts"], message["seed"]),
         "params": message["params"],
         "shape": tuple(message["shape"]),
         "dtype": message["dtype"],

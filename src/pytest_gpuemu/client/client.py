@@ -2,7 +2,7 @@
 
 Here: each method of the API reference, in both call forms that it shows. Elsewhere: what each sends and reads
 (judging.py, cases.py, fuzzing.py, stored.py, minimizing.py), the connection (transport.py), what the methods
-return (data.py), what the daemon does (engine/service/, engine/jobs.py).
+return (data.py), what the daemon does (engine/service/, engine/jobs/).
 """
 
 from __future__ import annotations
@@ -22,7 +22,14 @@ from pytest_gpuemu.client.data import (
     ReproduceResult,
     ValidationResult,
 )
-from pytest_gpuemu.client.fuzzing import RunOp, fuzz_here, runner_of
+from pytest_gpuemu.client.fuzzing import (
+    RunOp,
+    case_limit_ms,
+    fuzz_here,
+    fuzz_there,
+    reproduce_here,
+    runner_of,
+)
 from pytest_gpuemu.client.judging import submit, validate
 from pytest_gpuemu.client.minimizing import minimize_here
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
@@ -113,9 +120,59 @@ class Client:
         """The results of now beside those kept under a tag, where there are both."""
         return stored.compared(self._transport, tag)
 
-    def reproduce(self, seed: int | str, op_name: str | None = None) -> ReproduceResult:
-        """The newest stored failure of a seed or case id, with the inputs that it failed for."""
-        return stored.reproduced(self._transport, seed, op_name)
+    def fuzz_op(
+        self,
+        op_name: str,
+        seed: int | None = None,
+        iterations: int = 100,
+        fail_fast: bool = False,
+        batch_sizes: Sequence[int] | None = None,
+        seq_lengths: Sequence[int] | None = None,
+        hidden_dims: Sequence[int] | None = None,
+        dtypes: Sequence[str] | None = None,
+        layouts: Sequence[str] | None = None,
+        **fuzz_config: Any,
+    ) -> FuzzResults:
+        """Let the daemon run an op of gpuemu.toml, in one of its workers, on cases of a master seed.
+
+        The op's execution_mode is "daemon_orchestrated" or "script_based"; for any other it raises
+        ClientError, as the daemon has nothing to run. What the op raises, and that it hangs or crashes, is a
+        failure of its case. The three lists of sizes are for an op without a schema; fuzz_config is as in
+        get_test_case.
+        """
+        sizes = {"batch_sizes": batch_sizes, "seq_lengths": seq_lengths, "hidden_dims": hidden_dims}
+        options = {name: list(given) for name, given in sizes.items() if given is not None}
+        if options:
+            fuzz_config["shape_options"] = {**options, **fuzz_config.get("shape_options", {})}
+        return fuzz_there(
+            self._transport,
+            op_name,
+            iterations=iterations,
+            seed=seed,
+            fail_fast=fail_fast,
+            fuzz_config={**fuzz_config, "dtypes": dtypes, "layouts": layouts},
+        )
+
+    def reproduce(
+        self,
+        seed: int | str,
+        op_name: str | None = None,
+        run_op: RunOp | None = None,
+        *,
+        op_fn: Callable[..., Any] | None = None,
+    ) -> ReproduceResult:
+        """The newest stored failure of a seed or case id, with the inputs that it failed for.
+
+        The op runs on them now where it is given (run_op gets a dict of the inputs, op_fn inputs and params
+        by name), or where the daemon can run it; then result is what came of it. The store stays as it is.
+        """
+        if run_op is None and op_fn is None:
+            more_ms = case_limit_ms(self._transport)
+            return stored.reproduced(self._transport, seed, op_name, runs=True, more_ms=more_ms)
+        run = runner_of(run_op, op_fn, f"reproduce({seed!r})")
+        return reproduce_here(
+            self._transport, stored.reproduced(self._transport, seed, op_name, runs=False), run
+        )
 
     def minimize(
         self,
@@ -130,18 +187,25 @@ class Client:
         """Find the smallest case that fails as the newest stored failure of a seed or case id does.
 
         strategy is "binary-search-dims" or "binary-search-values"; None does both. The op under test runs
-        here, at most max_iters times: run_op gets a dict of the inputs, op_fn gets inputs and params by name.
-        The smallest case is stored as a failure of its own.
+        here, where it is given (run_op gets a dict of the inputs, op_fn gets inputs and params by name), else
+        in the daemon, where gpuemu.toml names it: at most max_iters times, and there for timeout_ms. The
+        smallest case is stored as a failure of its own.
         """
         if run_op is None and op_fn is None:
-            raise ClientError(
-                f"minimize({seed!r}): give either op_fn or run_op, the op to run; a failure of a test is "
-                f"minimized by `pytest --gpuemu-minimize={seed}`"
+            return stored.minimized(
+                self._transport,
+                seed,
+                op_name,
+                strategy=strategy,
+                max_iters=max_iters,
+                time_s=self.timeout_ms / 1000.0,
+                more_ms=case_limit_ms(self._transport),
             )
-        original = self.reproduce(seed, op_name).result
+        run = runner_of(run_op, op_fn, f"minimize({seed!r})")
+        original = stored.reproduced(self._transport, seed, op_name, runs=False).result
         found, failure = minimize_here(
             original,
-            runner_of(run_op, op_fn, f"minimize({seed!r})"),
+            run,
             test_id=CLIENT,
             config=self.ping()["config"],
             strategy=strategy,
@@ -156,6 +220,7 @@ class Client:
             else stored.store_failure(self._transport, failure),
             edits=found.edits,
             iterations=found.cases,
+            is_complete=found.is_complete,
         )
 
     def get_test_case(self, op_name: str, seed: int | None = None, **fuzz_config: Any) -> GivenCase:

@@ -184,7 +184,10 @@ class ValidationResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FuzzResults:
-    """What a campaign over the client came to, under its master seed. The three counts make up total."""
+    """What a campaign over the client came to, under its master seed; the four counts make up total.
+
+    notes are further sentences: what was ignored, why cases could not run.
+    """
 
     seed: int
     total: int
@@ -192,14 +195,23 @@ class FuzzResults:
     failed: int
     failures: list[ValidationResult]
     undetermined: int = 0
+    could_not_run: int = 0
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReproduceResult:
-    """A stored failure, and the inputs that it failed for."""
+    """A stored failure, and the inputs that it failed for, in their layouts.
+
+    result is what the op makes of them now where it was run (was_run), else what is stored. Nothing is stored
+    anew.
+    """
 
     result: ValidationResult
     inputs: dict[str, Array]
+    stored: ValidationResult | None = None
+    was_run: bool = False
+    params: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +219,8 @@ class MinimizeResult:
     """The smallest case that fails as a stored failure does.
 
     minimized_seed with edits, together case_id, is what reproduces it; minimized_shape is its first input's.
-    result is its own failure, iterations how often the op was run.
+    result is its own failure, iterations how often the op was run. is_complete: nothing smaller was left to
+    try; else the search ran out of iterations or time.
     """
 
     original_seed: int
@@ -216,6 +229,7 @@ class MinimizeResult:
     result: ValidationResult
     edits: str = ""
     iterations: int = 0
+    is_complete: bool = True
 
     @property
     def case_id(self) -> str:

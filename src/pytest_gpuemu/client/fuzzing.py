@@ -1,24 +1,28 @@
-"""A campaign of an op that runs in the client's own process, on the daemon's cases.
+"""Campaigns of the client: of an op that runs in its own process, or of one that the daemon runs.
 
-Here: calling the op in either form, and the failure of a case that it raised on. Elsewhere: the method that
-users call (client.py), fetching cases (cases.py), judging outputs (judging.py).
+Here: calling the op in either form, the failure of a case that it raised on, and the counts. Elsewhere: the
+methods that users call (client.py), fetching cases (cases.py), judging outputs (judging.py).
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, TypeAlias
 
-from pytest_gpuemu.client.cases import GivenCase
-from pytest_gpuemu.client.data import FuzzResults, ValidationResult
+import numpy as np
+
+from pytest_gpuemu.client.cases import GivenCase, fuzz_config_of
+from pytest_gpuemu.client.data import FuzzResults, ReproduceResult, ValidationResult
 from pytest_gpuemu.client.judging import submit
-from pytest_gpuemu.client.stored import store_failure
-from pytest_gpuemu.client.transport import Transport
-from pytest_gpuemu.engine.errors import ClientError
+from pytest_gpuemu.client.sending import SentOutput, sent_output
+from pytest_gpuemu.client.stored import result_of_failure, store_failure
+from pytest_gpuemu.client.transport import Transport, ask
+from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, OutputError
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
-from pytest_gpuemu.engine.protocol import CLIENT
+from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT
 from pytest_gpuemu.engine.references import call_by_name
 from pytest_gpuemu.engine.user_code import Called, call
 from pytest_gpuemu.engine.verdict import Failure, Finding
@@ -52,27 +56,132 @@ def fuzz_here(
 ) -> FuzzResults:
     """Run the op on each case and have its output judged; what it raises is a failure of its case."""
     results: list[ValidationResult] = []
+    reasons: list[str] = []
     for case in cases:
         started = time.monotonic()
         called = run(case)
-        if called.error is None:
-            result = submit(transport, op_name, None, called.value, case["seed"], params={})
-        else:
-            duration_ms = (time.monotonic() - started) * 1000.0
-            result = store_failure(transport, _raised(op_name, case, called, duration_ms))
-        results.append(result)
-        if fail_fast and result.status == "failed":
+        duration_ms = (time.monotonic() - started) * 1000.0
+        if isinstance(called.error, CannotRunHere):
+            reasons.append(str(called.error))
+            continue
+        results.append(_judged(transport, op_name, case, called, duration_ms))
+        if fail_fast and results[-1].status == "failed":
             break
+    if reasons and not results:
+        raise ClientError(
+            f"none of the {len(reasons)} cases of {op_name!r} could run here: {reasons[0]}",
+            code=CANNOT_RUN_HERE,
+        )
     failures = [result for result in results if result.status == "failed"]
     passed = sum(result.passed for result in results)
     return FuzzResults(
         seed=master_seed,
-        total=len(results),
+        total=len(results) + len(reasons),
         passed=passed,
         failed=len(failures),
         failures=failures,
         undetermined=len(results) - passed - len(failures),
+        could_not_run=len(reasons),
+        notes=tuple(dict.fromkeys(reasons)),
     )
+
+
+def fuzz_there(
+    transport: Transport,
+    op_name: str,
+    *,
+    iterations: int,
+    seed: int | None,
+    fail_fast: bool,
+    fuzz_config: Mapping[str, Any],
+) -> FuzzResults:
+    """Let the daemon run an op of gpuemu.toml, page by page as its replies come."""
+    message: dict[str, Any] = {
+        "type": "FuzzOp",
+        "op_name": op_name,
+        "fuzz_config": fuzz_config_of(seed, fuzz_config),
+        "iterations": iterations,
+        "fail_fast": fail_fast,
+    }
+    more_ms = case_limit_ms(transport)
+    counts = dict.fromkeys(("total", "passed", "failed", "undetermined", "could_not_run"), 0)
+    failures: list[ValidationResult] = []
+    notes: dict[str, None] = {}
+    while True:
+        reply = ask(transport, message, "FuzzResults", more_ms=more_ms)
+        for name in counts:
+            counts[name] += reply[name]
+        failures += map(ValidationResult.from_wire, reply["failures"])
+        notes |= dict.fromkeys(reply["notes"])
+        message["seeds"] = reply["seeds_left"]
+        if not message["seeds"]:
+            break
+    if counts["total"] and counts["total"] == counts["could_not_run"]:
+        raise ClientError(
+            f"none of the {counts['total']} cases of {op_name!r} could run here: {'; '.join(notes)}",
+            code=CANNOT_RUN_HERE,
+        )
+    return FuzzResults(seed=reply["seed"], failures=failures, notes=tuple(notes), **counts)
+
+
+def case_limit_ms(transport: Transport) -> int:
+    """What one case of an op that the daemon runs may take, by the limits of its gpuemu.toml."""
+    return int(1000.0 * ask(transport, {"type": "Ping"}, "Pong")["case_limit_s"])
+
+
+def reproduce_here(transport: Transport, found: ReproduceResult, run: RunCase) -> ReproduceResult:
+    """The same with the op run on the inputs of the failure now. Stores nothing."""
+    stored, info = found.result, found.result.repro_info
+    assert info is not None
+    case = {
+        "seed": stored.seed,
+        "edits": stored.edits,
+        "inputs": found.inputs,
+        "params": found.params,
+        "dtype": info.dtype,
+        "layout": info.layout,
+        "values": info.values,
+        "fuzz_config": info.fuzz_config,
+    }
+    # The op may write into its inputs; the caller gets them as they were.
+    given = {name: np.copy(array) for name, array in found.inputs.items()}
+    started = time.monotonic()
+    called = run(case)
+    duration_ms = (time.monotonic() - started) * 1000.0
+    sent, called = _sendable(called)
+    if called.error is not None:
+        result = result_of_failure(_raised(stored.op_name, case, called, duration_ms))
+    else:
+        result = submit(
+            transport,
+            stored.op_name,
+            None if info.input_snapshot is None else given,
+            sent,
+            stored.case_id,
+            params={},
+            fuzz_config=info.fuzz_config,
+            keep=False,
+        )
+    return replace(found, result=result, inputs=given, was_run=True)
+
+
+def _judged(
+    transport: Transport, op_name: str, case: GivenCase, called: Called, duration_ms: float
+) -> ValidationResult:
+    sent, called = _sendable(called)
+    if called.error is not None:
+        return store_failure(transport, _raised(op_name, case, called, duration_ms))
+    return submit(transport, op_name, None, sent, case["seed"], params={}, fuzz_config=case["fuzz_config"])
+
+
+def _sendable(called: Called) -> tuple[SentOutput | None, Called]:
+    """The output as it is sent; what cannot be is the op's failure, as if it had raised."""
+    if called.error is not None:
+        return None, called
+    try:
+        return sent_output(called.value), called
+    except (OutputError, ClientError) as error:
+        return None, Called(error=error)
 
 
 def _raised(op_name: str, case: GivenCase, called: Called, duration_ms: float) -> Failure:
@@ -81,7 +190,7 @@ def _raised(op_name: str, case: GivenCase, called: Called, duration_ms: float) -
         test_id=CLIENT,
         op=op_name,
         seed=case["seed"],
-        edits="",
+        edits=case.get("edits", ""),
         generator=GENERATOR_VERSION,
         shape=tuple(first.shape),
         strides=tuple(first.strides),
@@ -91,7 +200,7 @@ def _raised(op_name: str, case: GivenCase, called: Called, duration_ms: float) -
         fuzz_config=case["fuzz_config"],
         findings=(Finding(kind="ExecutionError", message=called.summary),),
         stats=None,
-        text=called.traceback,
+        text=called.traceback or called.summary,
         timestamp=time.time(),
         duration_ms=duration_ms,
     )

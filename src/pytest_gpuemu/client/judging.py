@@ -1,6 +1,6 @@
 """Having an output judged: for a caller's own inputs, or for a case of the daemon's.
 
-Here: the two requests. Elsewhere: the methods that users call (client.py), the judgement (engine/jobs.py).
+Here: the two requests. Elsewhere: the methods that users call (client.py), the judgement (engine/jobs/).
 """
 
 from __future__ import annotations
@@ -52,8 +52,10 @@ def submit(
     case_id: int | str,
     *,
     params: Mapping[str, Any],
+    fuzz_config: Mapping[str, Any] | None = None,
+    keep: bool = True,
 ) -> ValidationResult:
-    """See Client.submit_output."""
+    """See Client.submit_output. fuzz_config is what the case was narrowed by, where that is known here."""
     seed, edits = parse_case_id(case_id)
     message = {
         "type": "SubmitOutput",
@@ -63,5 +65,7 @@ def submit(
         "output": sent_output(output),
         "inputs": None if inputs is None else sent_arrays(inputs),
         "kwargs": plain(params),
+        "fuzz_config": None if fuzz_config is None else dict(fuzz_config),
+        "keep": keep,
     }
     return ValidationResult.from_wire(ask(transport, message, "SubmitResult")["result"])

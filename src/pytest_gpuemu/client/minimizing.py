@@ -42,7 +42,7 @@ class _Ran:
         error = self.called.error
         if error is None or isinstance(error, CannotRunHere):
             return None
-        return signature_of_error(f"{type(error).__qualname__} at {_place(error)}")
+        return signature_of_error(self.called.place)
 
 
 def minimize_here(
@@ -130,12 +130,3 @@ def _failure(ran: _Ran, info: ReproductionInfo, test_id: str) -> Failure:
         timestamp=time.time(),
         duration_ms=ran.duration_ms,
     )
-
-
-def _place(error: BaseException) -> str:
-    """file:line of the innermost frame: where it was raised."""
-    place, frames = "", error.__traceback__
-    while frames is not None:
-        place = f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
-        frames = frames.tb_next
-    return place

@@ -66,10 +66,15 @@ class Recorder:
 
 def record_failure(transport: Transport, failure: Failure) -> None:
     """Store one failure, and return once it is. Raises ClientError where the daemon cannot."""
+    ask(transport, to_message(RecordFailure(**failure_fields(failure))), "Ok")
+
+
+def failure_fields(failure: Failure) -> dict[str, Any]:
+    """A failure as JSON values, under the names of RecordFailure."""
     fields: dict[str, Any] = {x.name: getattr(failure, x.name) for x in dataclasses.fields(failure)}
     fields["op_name"] = fields.pop("op")
     fields["shape"], fields["strides"] = list(failure.shape), list(failure.strides)
     fields["fuzz_config"] = wire_overrides(failure.fuzz_config)
     fields["findings"] = [plain(dataclasses.asdict(finding)) for finding in failure.findings]
     fields["stats"] = None if failure.stats is None else plain(dataclasses.asdict(failure.stats))
-    ask(transport, to_message(RecordFailure(**fields)), "Ok")
+    return fields

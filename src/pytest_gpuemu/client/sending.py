@@ -23,7 +23,7 @@ def sent_arrays(given: Mapping[str, Any]) -> dict[str, Tensor]:
 
 
 def sent_output(output: Any) -> SentOutput:
-    """One output, or several: by name, or in the op's order."""
+    """One output, or several: by name, or in the op's order. What is a tensor already stays."""
     if isinstance(output, Mapping):
         return sent_arrays(output)
     if isinstance(output, (tuple, list)):
@@ -32,6 +32,8 @@ def sent_output(output: Any) -> SentOutput:
 
 
 def _sent(array: Any) -> Tensor:
+    if isinstance(array, Tensor):
+        return array
     try:
         return to_tensor(arrays.to_numpy(array))
     except ProtocolError as error:

@@ -6,14 +6,15 @@ store (engine/store.py).
 
 from __future__ import annotations
 
-from pytest_gpuemu.client.data import BaselineComparison, ReproduceResult, ValidationResult
-from pytest_gpuemu.client.recorder import record_failure
+from pytest_gpuemu.client.cases import inputs_of
+from pytest_gpuemu.client.data import BaselineComparison, MinimizeResult, ReproduceResult, ValidationResult
+from pytest_gpuemu.client.recorder import failure_fields, record_failure
 from pytest_gpuemu.client.transport import Transport, ask
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import parse_case_id
 from pytest_gpuemu.engine.protocol import NOT_FOUND
+from pytest_gpuemu.engine.protocol.results import body_of_failure
 from pytest_gpuemu.engine.verdict import Failure
-from pytest_gpuemu.engine.wire_arrays import to_array
 
 
 def result_of(transport: Transport, seed: int, op_name: str | None) -> ValidationResult | None:
@@ -39,14 +40,52 @@ def compared(transport: Transport, tag: str) -> list[BaselineComparison]:
     return [BaselineComparison(**row) for row in reply["comparisons"]]
 
 
-def reproduced(transport: Transport, case_id: int | str, op_name: str | None) -> ReproduceResult:
-    """The newest failure of a case id, with its inputs."""
+def reproduced(
+    transport: Transport, case_id: int | str, op_name: str | None, *, runs: bool, more_ms: int = 0
+) -> ReproduceResult:
+    """The newest failure of a case id, with its inputs; runs: let the daemon run the op, where it can."""
     seed, edits = parse_case_id(case_id)
-    message = {"type": "Reproduce", "seed": seed, "op_name": op_name, "edits": edits or None}
-    reply = ask(transport, message, "ReproduceResult")
+    message = {"type": "Reproduce", "seed": seed, "op_name": op_name, "edits": edits or None, "runs": runs}
+    reply = ask(transport, message, "ReproduceResult", more_ms=more_ms)
     return ReproduceResult(
         result=ValidationResult.from_wire(reply["result"]),
-        inputs={name: to_array(tensor) for name, tensor in reply["inputs"].items()},
+        inputs=inputs_of(reply["inputs"], reply["layouts"], seed),
+        stored=ValidationResult.from_wire(reply["stored"]),
+        was_run=reply["was_run"],
+        params=reply["params"],
+    )
+
+
+def minimized(
+    transport: Transport,
+    case_id: int | str,
+    op_name: str | None,
+    *,
+    strategy: str | None,
+    max_iters: int,
+    time_s: float,
+    more_ms: int,
+) -> MinimizeResult:
+    """The smallest case that fails as the failure of a case id does, of an op that the daemon runs."""
+    seed, edits = parse_case_id(case_id)
+    message = {
+        "type": "Minimize",
+        "seed": seed,
+        "op_name": op_name,
+        "edits": edits or None,
+        "strategy": strategy,
+        "max_iters": max_iters,
+        "time_s": time_s,
+    }
+    reply = ask(transport, message, "MinimizeResult", more_ms=more_ms)
+    return MinimizeResult(
+        original_seed=reply["original_seed"],
+        minimized_seed=reply["minimized_seed"],
+        minimized_shape=tuple(reply["minimized_shape"]),
+        result=ValidationResult.from_wire(reply["result"]),
+        edits=reply["edits"],
+        iterations=reply["iterations"],
+        is_complete=reply["is_complete"],
     )
 
 
@@ -57,3 +96,8 @@ def store_failure(transport: Transport, failure: Failure) -> ValidationResult:
     if found is None:
         raise ClientError(f"the daemon lost the failure of seed {failure.seed} of {failure.op!r}")
     return found
+
+
+def result_of_failure(failure: Failure) -> ValidationResult:
+    """A failure that was found here as a result, without storing it."""
+    return ValidationResult.from_wire(body_of_failure(failure_fields(failure)))

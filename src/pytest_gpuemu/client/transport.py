@@ -20,9 +20,10 @@ _A_DAY_MS = 24 * 60 * 60 * 1000
 
 
 class Transport(Protocol):
-    """Sends a message and returns the reply. Raises ClientError where none comes."""
+    """Sends a message and returns the reply, which may take more_ms longer than others. Raises ClientError
+    where none comes."""
 
-    def request(self, message: dict[str, Any]) -> dict[str, Any]: ...
+    def request(self, message: dict[str, Any], *, more_ms: int = 0) -> dict[str, Any]: ...
 
     def close(self) -> None: ...
 
@@ -40,21 +41,21 @@ class NngTransport:
         self._lock = threading.Lock()
         self._socket: Any = None
 
-    def request(self, message: dict[str, Any]) -> dict[str, Any]:
+    def request(self, message: dict[str, Any], *, more_ms: int = 0) -> dict[str, Any]:
         data = framing.encode(message, 2)
         if len(data) > MAX_MESSAGE_BYTES:
             raise ClientError(
                 f"the {message['type']} request has {len(data)} bytes; the daemon reads at most "
                 f"{MAX_MESSAGE_BYTES}"
             )
-        context = self._connected().new_context()
+        context = self._new_context(self._timeout_ms + more_ms)
         try:
             context.send(data)
             return framing.decode(context.recv())
         except pynng.exceptions.Timeout:
             raise ClientError(
                 f"the daemon at {self.socket_path} did not answer {message['type']} within "
-                f"{self._timeout_ms} ms; Client(timeout_ms=...) waits longer"
+                f"{self._timeout_ms + more_ms} ms; Client(timeout_ms=...) waits longer"
             ) from None
         except (pynng.exceptions.NNGException, ProtocolError) as error:
             raise ClientError(
@@ -69,11 +70,13 @@ class NngTransport:
                 self._socket.close()
                 self._socket = None
 
-    def _connected(self) -> Any:
+    def _new_context(self, timeout_ms: int) -> Any:
+        """A context for one request; it takes over the time-out that the socket has at this moment."""
         with self._lock:
             if self._socket is None:
                 self._socket = self._dial()
-            return self._socket
+            self._socket.recv_timeout = timeout_ms
+            return self._socket.new_context()
 
     def _dial(self) -> Any:
         check_length(self.socket_path)
@@ -99,9 +102,9 @@ class NngTransport:
         return found
 
 
-def ask(transport: Transport, message: dict[str, Any], *expected: str) -> dict[str, Any]:
+def ask(transport: Transport, message: dict[str, Any], *expected: str, more_ms: int = 0) -> dict[str, Any]:
     """The reply to a message. ClientError, with the wire's code, for an Error or an unexpected type."""
-    reply = transport.request(message)
+    reply = transport.request(message, more_ms=more_ms)
     kind = reply.get("type")
     if kind == "Error":
         raise ClientError(str(reply.get("message", "unknown error")), code=str(reply.get("code")))

@@ -21,7 +21,7 @@ from pytest_gpuemu.engine.server import Server
 from pytest_gpuemu.engine.service import Service
 from pytest_gpuemu.engine.sockets import Claim, log_path
 from pytest_gpuemu.engine.store import Store
-from pytest_gpuemu.engine.workers import Pool
+from pytest_gpuemu.engine.workers import JUDGES, OPS, Pool
 
 _WORKERS = 2
 
@@ -55,12 +55,15 @@ def main(arguments: list[str] | None = None) -> int:
     except StoreError as error:
         store = error
         log.error("nothing is stored: %s", error)
-    pool = Pool(options.config, options.root, size=_WORKERS, memory_mb=config.reference_memory_mb)
+    memory_mb = config.reference_memory_mb
+    judges = Pool(JUDGES, options.config, options.root, size=_WORKERS, memory_mb=memory_mb)
+    ops = Pool(OPS, options.config, options.root, size=_WORKERS, memory_mb=config.op_memory_mb)
     service = Service(
         version=metadata.version("pytest-gpuemu"),
         config=config,
         store=store,
-        pool=pool,
+        judges=judges,
+        ops=ops,
         shut_down=lambda: threading.Timer(0.05, ended.set).start(),  # after the reply has left
     )
     server = Server(options.socket)
@@ -73,7 +76,8 @@ def main(arguments: list[str] | None = None) -> int:
     print("ready", flush=True)
     ended.wait()
     server.close()
-    pool.close()
+    judges.close()
+    ops.close()
     if isinstance(store, Store):
         store.close()
     claim.close()

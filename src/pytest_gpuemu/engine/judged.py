@@ -20,9 +20,18 @@ from pytest_gpuemu.engine.verdict import UNDETERMINED, ErrorStats, Verdict
 
 
 def judged_body(
-    case: Case, verdict: Verdict, *, overrides: Mapping[str, Any], timestamp: float, duration_ms: float
+    case: Case,
+    verdict: Verdict,
+    *,
+    overrides: Mapping[str, Any],
+    timestamp: float,
+    duration_ms: float,
+    traceback: str = "",
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The result of a case that a client had judged, and what is stored beside it where it failed."""
+    """The result of a case that a client had judged, and what is stored beside it where it failed.
+
+    traceback is that of an op or a reference that gave nothing to judge.
+    """
     stats = stats_of(verdict)
     fields = fields_of(case, overrides)
     findings = [plain(dataclasses.asdict(finding)) for finding in verdict.findings]
@@ -34,6 +43,7 @@ def judged_body(
     if verdict.failed:
         text = "\n".join(
             describe_failure(case, verdict, commands=[f'Client().reproduce("{case.plan.case_id}")'])
+            + traceback.splitlines()
         )
     body = result_body(
         passed=verdict.passed,

@@ -1,7 +1,7 @@
 """Our processes: what each does at its start, and what is asked of one that is waited for.
 
 Here: ending with the parent, staying within its memory; a time limit, how it ended, its last words.
-Elsewhere: what is said to the processes that run references (workers.py, scripts.py).
+Elsewhere: what is said to the processes that run references and ops (workers.py, scripts.py).
 """
 
 from __future__ import annotations
@@ -32,13 +32,18 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, daemon=True, name="end with parent").start()
 
 
-def limit_memory(megabytes: int) -> None:
-    """Bound the address space: a reference that takes too much gets a MemoryError, not the machine."""
+def limit_memory(megabytes: int, *, kind: int = resource.RLIMIT_AS) -> None:
+    """Bound the address space, or what else a kind of limit counts: code that takes too much gets a
+    MemoryError, not the machine.
+
+    RLIMIT_DATA counts the memory that can be written: CUDA reserves far more addresses than any machine has
+    memory, and never writes to most of them.
+    """
     wanted = megabytes * 2**20
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    _, hard = resource.getrlimit(kind)
     if hard != resource.RLIM_INFINITY:
         wanted = min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
+    resource.setrlimit(kind, (wanted, hard))
 
 
 def how_it_ended(process: subprocess.Popen[bytes]) -> str:

@@ -92,10 +92,7 @@ def _read_shape_options(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ProtocolError(f"shape_options: unknown key {key!r}; {did_you_mean(key, known)}")
         entries = sizes if isinstance(sizes, list) else None
         if key == "edge_cases":
-            if entries is None or not all(
-                isinstance(shape, list) and all(map(_is_size, shape)) for shape in entries
-            ):
-                raise ProtocolError(f"shape_options.edge_cases = {sizes!r}: expected a list of shapes")
+            _check_edges("shape_options.edge_cases", sizes)
             found["edge_cases"] = entries
         elif not entries or not all(map(_is_size, entries)):
             raise ProtocolError(f"shape_options.{key} = {sizes!r}: expected a list of sizes")
@@ -117,13 +114,16 @@ def requested_op(name: str, overrides: Mapping[str, Any], config: Config, seed: 
             op, inputs=own.inputs, outputs=own.outputs, dims=own.dims, where=(), shape_rule=None, inplace={}
         )
     edges = overrides.get("edge_cases")
+    if edges is not None:
+        _check_edges("edge_cases", edges)
     if edges and seed is not None and has_default_dims(op):
         draw = derive_seed(seed, "edge shape")
         if draw % _EDGE_SHARE == 0:
             shape = edges[(draw // _EDGE_SHARE) % len(edges)]
             op = _with_shapes(op, {x.name: tuple(shape) for x in op.inputs})
             narrowed.pop("dims", None)
-    return narrow_op(op, **narrowed) if narrowed else op
+    op = narrow_op(op, **narrowed) if narrowed else op
+    return dataclasses.replace(op, overrides=dict(overrides))  # op_schema and edge_cases, too, are shown
 
 
 def op_for_arrays(op: Op, inputs: Mapping[str, Array]) -> Op:
@@ -189,6 +189,12 @@ def _with_shapes(op: Op, shapes: Mapping[str, tuple[int, ...]]) -> Op:
         for x in op.inputs
     )
     return dataclasses.replace(op, inputs=inputs, dims={})
+
+
+def _check_edges(place: str, value: Any) -> None:
+    is_list = isinstance(value, list)
+    if not is_list or not all(isinstance(shape, list) and all(map(_is_size, shape)) for shape in value):
+        raise ProtocolError(f"{place} = {value!r}: expected a list of shapes")
 
 
 def _is_size(value: Any) -> bool:

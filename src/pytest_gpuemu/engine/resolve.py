@@ -18,7 +18,7 @@ from pytest_gpuemu.engine.define import define_op, narrow_op
 from pytest_gpuemu.engine.errors import ConfigError, UnknownOpError, did_you_mean
 from pytest_gpuemu.engine.op import Op, Tolerance
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
-from pytest_gpuemu.engine.scripts import ScriptReference
+from pytest_gpuemu.engine.scripts import Script
 from pytest_gpuemu.engine.user_code import call
 
 # Keys that say what an op is; they come with its reference. All others narrow an op that exists.
@@ -115,11 +115,13 @@ def load_reference(entry: OpEntry, config: Config, op: Op) -> Callable[..., Any]
         path = config.root / text
         if not path.is_file():
             raise ConfigError(f"{entry.place}: reference = {text!r}: there is no file {path}")
-        return ScriptReference(
+        return Script(
             path,
+            role="reference script",
             input_names=tuple(x.name for x in op.inputs),
             param_defaults={param.name: param.choices[0] for param in op.params},
             timeout_s=config.reference_timeout_s,
+            limit="reference_timeout_s under [validation]",
             memory_mb=config.reference_memory_mb,
         )
     return load_function(text, config.root, f"{entry.place}: reference = {text!r}")

@@ -1,8 +1,8 @@
-"""The process that runs a reference script: `python -m pytest_gpuemu.engine.script_host PATH MEMORY_MB`.
+"""The process that runs a script: `python -m pytest_gpuemu.engine.script_host PATH MEMORY_MB [data]`.
 
 A request is a line of JSON on stdin; the script gets it as its stdin, and what it prints comes back as one
 line (a JSON string). NumPy is loaded once for all calls. A script that raises ends the process; the traceback
-is on stderr, and the caller starts another.
+is on stderr, and the caller starts another. With `data` the limit is on the memory that can be written to.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import resource
 import runpy
 import sys
 
@@ -39,5 +40,7 @@ def serve(path: str) -> None:
 
 if __name__ == "__main__":
     end_with_parent()
-    limit_memory(int(sys.argv[2]))
+    limit_memory(
+        int(sys.argv[2]), kind=resource.RLIMIT_DATA if "data" in sys.argv[3:] else resource.RLIMIT_AS
+    )
     serve(sys.argv[1])

@@ -1,4 +1,4 @@
-"""References that are scripts: JSON on stdin, JSON on stdout, in a persistent process.
+"""Scripts of gpuemu.toml, references and ops alike: JSON on stdin, JSON on stdout, in a persistent process.
 
 Here: the callable that stands for such a script, and the exchange with the process that runs it.
 Elsewhere: that process (script_host.py), the pool that judges cases (workers.py).
@@ -25,28 +25,32 @@ from typing import IO, Any
 import numpy as np
 
 from pytest_gpuemu.engine.dtypes import DTYPES, numpy_dtype
-from pytest_gpuemu.engine.errors import ReferenceFailed
+from pytest_gpuemu.engine.errors import ScriptFailed
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.processes import how_it_ended, killed_after, last_words
 
 _HOST = "pytest_gpuemu.engine.script_host"
 
 
-class ScriptReference:
-    """A reference that a script computes. Called with the op's inputs, in order or by name, and its params.
+class Script:
+    """A function that a script computes. Called with the op's inputs, in order or by name, and its params.
 
     The process that runs the script starts with the first call and is replaced when it dies or exceeds
-    timeout_s; both raise ReferenceFailed. memory_mb bounds its address space.
+    timeout_s (limit says which key sets that); both raise ScriptFailed. memory_mb bounds its address space,
+    or with limits_data the memory that it can write to. role begins the errors.
     """
 
     def __init__(
         self,
         path: Path,
         *,
+        role: str,
         input_names: tuple[str, ...],
         param_defaults: Mapping[str, Any],
         timeout_s: float,
+        limit: str,
         memory_mb: int,
+        limits_data: bool = False,
     ) -> None:
         self.path = path
         self.__name__ = self.__qualname__ = path.name
@@ -59,8 +63,10 @@ class ScriptReference:
             + [inspect.Parameter("others", inspect.Parameter.VAR_KEYWORD)]
         )
         self._inputs = input_names
+        self._name = f"{role} {path}"
         self._timeout_s = timeout_s
-        self._memory_mb = memory_mb
+        self._limit = limit
+        self._memory = [str(memory_mb), *(["data"] if limits_data else [])]
         self._host: _ScriptHost | None = None
 
     def __call__(self, *args: Array, **kwargs: Any) -> Array | dict[str, Array]:
@@ -71,40 +77,40 @@ class ScriptReference:
         for name in self._inputs:
             # A traced array would leave its error bound behind on its way through JSON.
             if type(bound.arguments[name]) is not np.ndarray:
-                raise TypeError(f"a reference script takes NumPy arrays, not {type(bound.arguments[name])}")
+                raise TypeError(f"{self._name} takes NumPy arrays, not {type(bound.arguments[name])}")
         request = {
             "inputs": {name: encode_array(bound.arguments[name]) for name in self._inputs},
             "kwargs": {name: str(value) for name, value in params.items()},
         }
         if self._host is None:
-            self._host = _ScriptHost(self.path, self._memory_mb)
+            self._host = _ScriptHost(self.path, self._name, self._memory)
         try:
-            text = self._host.run(json.dumps(request), self._timeout_s)
-        except ReferenceFailed:
+            text = self._host.run(json.dumps(request), self._timeout_s, self._limit)
+        except ScriptFailed:
             self._host = None
             raise
-        return _read_answer(text, self.path)
+        return _read_answer(text, self._name)
 
     def __repr__(self) -> str:
-        return f"ScriptReference({str(self.path)!r})"
+        return f"Script({str(self.path)!r})"
 
 
 class _ScriptHost:
     """The process that runs one script again and again."""
 
-    def __init__(self, path: Path, memory_mb: int) -> None:
-        self._path = path
+    def __init__(self, path: Path, name: str, memory: list[str]) -> None:
+        self._name = name
         self._stderr: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
-            [sys.executable, "-m", _HOST, str(path), str(memory_mb)],
+            [sys.executable, "-m", _HOST, str(path), *memory],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._stderr,
             cwd=path.parent,
         )
 
-    def run(self, request: str, timeout_s: float) -> str:
-        """One exchange. Raises ReferenceFailed, after which this host is spent."""
+    def run(self, request: str, timeout_s: float, limit: str) -> str:
+        """One exchange. Raises ScriptFailed, after which this host is spent."""
         process = self._process
         late = threading.Event()
         assert process.stdin is not None
@@ -120,11 +126,10 @@ class _ScriptHost:
             return str(json.loads(line))
         ended = how_it_ended(process)
         if late.is_set():
-            raise ReferenceFailed(
-                f"reference script {self._path} took longer than {timeout_s:g} s and was stopped; "
-                "reference_timeout_s under [validation] sets the limit"
+            raise ScriptFailed(
+                f"{self._name} took longer than {timeout_s:g} s and was stopped; {limit} sets the limit"
             )
-        raise ReferenceFailed(f"reference script {self._path} {ended}\n{last_words(self._stderr)}".rstrip())
+        raise ScriptFailed(f"{self._name} {ended}\n{last_words(self._stderr)}".rstrip())
 
     def __del__(self) -> None:
         if self._process.poll() is None:
@@ -146,35 +151,34 @@ def encode_array(array: Array) -> dict[str, Any]:
     }
 
 
-def _read_answer(text: str, path: Path) -> Array | dict[str, Array]:
+def _read_answer(text: str, name: str) -> Array | dict[str, Array]:
     try:
         answer = json.loads(text)
     except ValueError:
-        raise ReferenceFailed(
-            f"reference script {path} printed {text[:200]!r}, which is not one JSON object "
+        raise ScriptFailed(
+            f"{name} printed {text[:200]!r}, which is not one JSON object "
             "{shape, dtype, data}; print nothing else to stdout"
         ) from None
     if isinstance(answer, dict) and isinstance(answer.get("outputs"), dict):
-        return {str(name): _decode(found, path) for name, found in answer["outputs"].items()}
-    return _decode(answer, path)
+        return {str(key): _decode(found, name) for key, found in answer["outputs"].items()}
+    return _decode(answer, name)
 
 
-def _decode(answer: Any, path: Path) -> Array:
+def _decode(answer: Any, name: str) -> Array:
     try:
         shape = tuple(int(size) for size in answer["shape"])
-        name = str(answer["dtype"])
+        dtype_name = str(answer["dtype"])
         data = base64.b64decode(answer["data"], validate=True)
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
-        raise ReferenceFailed(
-            f"reference script {path}: its answer lacks or misspells {error}; it must print "
-            "{shape, dtype, data (base64)}"
+        raise ScriptFailed(
+            f"{name}: its answer lacks or misspells {error}; it must print {{shape, dtype, data (base64)}}"
         ) from None
-    if name not in DTYPES:
-        raise ReferenceFailed(f"reference script {path}: its answer has dtype {name!r}, which is none")
-    dtype = numpy_dtype(name)
+    if dtype_name not in DTYPES:
+        raise ScriptFailed(f"{name}: its answer has dtype {dtype_name!r}, which is none")
+    dtype = numpy_dtype(dtype_name)
     if min(shape, default=0) < 0 or prod(shape) * dtype.itemsize != len(data):
-        raise ReferenceFailed(
-            f"reference script {path}: its answer has {len(data)} bytes, but shape {list(shape)} of {name} "
+        raise ScriptFailed(
+            f"{name}: its answer has {len(data)} bytes, but shape {list(shape)} of {dtype_name} "
             f"takes {prod(shape) * dtype.itemsize}"
         )
     array: Array = np.frombuffer(data, dtype).reshape(shape).copy()

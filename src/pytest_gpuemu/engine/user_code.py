@@ -30,6 +30,17 @@ class Called:
             return ""
         return "".join(traceback.format_exception_only(type(self.error), self.error)).strip()
 
+    @property
+    def place(self) -> str:
+        """`Type at file:line` of the frame that raised: equal for one error met twice. Empty without one."""
+        if self.error is None:
+            return ""
+        where, frames = "", self.error.__traceback__
+        while frames is not None:
+            where = f"{frames.tb_frame.f_code.co_filename}:{frames.tb_lineno}"
+            frames = frames.tb_next
+        return f"{type(self.error).__qualname__} at {where}"
+
 
 def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Called:
     """Call user code and capture what it raises.

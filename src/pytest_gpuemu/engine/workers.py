@@ -1,7 +1,8 @@
-"""The daemon's workers: persistent processes that build and judge cases, and run what gpuemu.toml names.
+"""The daemon's workers: persistent processes that judge cases and run what gpuemu.toml names.
 
-Here: the pool, its time limit, and replacing a worker that hung or died. Elsewhere: what a worker does
-(jobs.py). A reference that crashes takes its worker with it, never the daemon.
+Here: the pool, its time limit, and replacing a worker that hung or died. Elsewhere: what the workers do
+(jobs/ judges and runs references, op_host.py runs ops under test). What crashes takes its worker with it,
+never the daemon.
 """
 
 from __future__ import annotations
@@ -12,21 +13,27 @@ import subprocess
 import sys
 import tempfile
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
-from pytest_gpuemu.engine.errors import ReferenceFailed
+from pytest_gpuemu.engine.errors import WorkerLost
 from pytest_gpuemu.engine.processes import how_it_ended, killed_after, last_words
 
 FRAME = struct.Struct("<Q")
+# A frame's length has this bit where it is a question that the worker asks before it can answer.
+QUESTION = 2**63
+JUDGES = "pytest_gpuemu.engine.jobs"
+OPS = "pytest_gpuemu.engine.op_host"
 _START_S = 60.0
 
 
 class Pool:
-    """Up to `size` workers, each started when it is first needed. run() may be called from many threads."""
+    """Up to `size` workers that run one module, each started when it is first needed. run() may be called
+    from many threads."""
 
-    def __init__(self, config: Path | None, root: Path, *, size: int, memory_mb: int) -> None:
-        self._command = [sys.executable, "-m", "pytest_gpuemu.engine.jobs", str(memory_mb), str(root)]
+    def __init__(self, module: str, config: Path | None, root: Path, *, size: int, memory_mb: int) -> None:
+        self._command = [sys.executable, "-m", module, str(memory_mb), str(root)]
         if config is not None:
             self._command.append(str(config))
         self._root = root
@@ -35,20 +42,24 @@ class Pool:
             self._free.put(None)
         self._all: set[_Worker] = set()
 
-    def run(self, message: bytes, *, limit_s: float) -> bytes:
-        """Let a worker answer a message (both in protocol 2). ReferenceFailed where it hung or died."""
+    def run(self, message: bytes, *, limit_s: float, answer: Callable[[bytes], bytes] | None = None) -> bytes:
+        """Let a worker answer a message (both in protocol 2). WorkerLost where it hung or died.
+
+        answer replies to what the worker asks meanwhile; each stretch of the worker's own has limit_s.
+        """
         worker = self._free.get()
         try:
             if worker is not None and not worker.is_alive:
-                self._all.discard(worker)  # it died between two messages
+                self._drop(worker)  # it died between two messages
                 worker = None
             if worker is None:
                 worker = _Worker(self._command, self._root)
                 self._all.add(worker)
-            return worker.run(message, limit_s)
-        except ReferenceFailed:
+            return worker.run(message, limit_s, answer)
+        except BaseException:
+            # Also where answer raised: the worker still waits for it, and would take the next job for it.
             if worker is not None:
-                self._all.discard(worker)
+                self._drop(worker)
             worker = None
             raise
         finally:
@@ -58,6 +69,10 @@ class Pool:
         """End every worker, busy or not."""
         for worker in list(self._all):
             worker.kill()
+
+    def _drop(self, worker: _Worker) -> None:
+        self._all.discard(worker)
+        worker.kill()
 
 
 class _Worker:
@@ -76,34 +91,36 @@ class _Worker:
         self._process.kill()
         self._process.wait()
 
-    def run(self, message: bytes, limit_s: float) -> bytes:
+    def run(self, message: bytes, limit_s: float, answer: Callable[[bytes], bytes] | None) -> bytes:
         late = threading.Event()
         if not self._is_ready:
             with killed_after(_START_S, self._process, late):
                 self._is_ready = self._wait_until_ready()
-        if self._is_ready:
+        while self._is_ready:
             with killed_after(limit_s, self._process, late):
-                answer = self._exchange(message)
-            if answer is not None:
-                return answer
+                found = self._exchange(message)
+            if found is None:
+                break
+            is_question, body = found
+            if not is_question:
+                return body
+            assert answer is not None
+            message = answer(body)
         ended = how_it_ended(self._process)
         if late.is_set():
-            raise ReferenceFailed(
-                f"the reference took longer than {limit_s:g} s, and its process was replaced; "
-                "reference_timeout_s under [validation] in gpuemu.toml sets the limit"
-            )
+            raise WorkerLost(f"took longer than {limit_s:g} s, and its process was replaced", is_late=True)
         last = last_words(self._stderr)
-        raise ReferenceFailed(
-            f"the process that ran the reference {ended}, and was replaced\n{last}".rstrip()
+        raise WorkerLost(
+            f"took its process with it, which {ended}, and was replaced\n{last}".rstrip(), is_late=False
         )
 
     def _wait_until_ready(self) -> bool:
-        """The empty frame that a worker sends once it has loaded what it needs: no reference's time."""
+        """The empty frame that a worker sends once it has loaded what it needs: no job's time."""
         assert self._process.stdout is not None
         return len(self._process.stdout.read(FRAME.size)) == FRAME.size
 
-    def _exchange(self, message: bytes) -> bytes | None:
-        """None where the process ended before its answer was complete."""
+    def _exchange(self, message: bytes) -> tuple[bool, bytes] | None:
+        """Whether the worker asks, and what it says; None where it ended before that was complete."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         try:
@@ -116,5 +133,7 @@ class _Worker:
         if len(head) < FRAME.size:
             return None
         (length,) = FRAME.unpack(head)
+        is_question = bool(length & QUESTION)
+        length &= ~QUESTION
         body = self._process.stdout.read(length)
-        return body if len(body) == length else None
+        return (is_question, body) if len(body) == length else None

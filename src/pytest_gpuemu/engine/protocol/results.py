@@ -53,6 +53,25 @@ def result_body(
     }
 
 
+def body_of_failure(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The body of a failure that was found elsewhere: fields are those of RecordFailure."""
+    case = ("seed", "edits", "generator", "shape", "strides", "dtype", "layout", "values", "fuzz_config")
+    return result_body(
+        passed=False,
+        status="failed",
+        test_id=fields["test_id"],
+        op_name=fields["op_name"],
+        seed=fields["seed"],
+        edits=fields["edits"],
+        findings=fields["findings"],
+        stats=fields["stats"],
+        timestamp=fields["timestamp"],
+        duration_ms=fields["duration_ms"],
+        repro_info=repro_info(**{key: fields[key] for key in case}),
+        text=fields["text"],
+    )
+
+
 def repro_info(
     *,
     seed: int,

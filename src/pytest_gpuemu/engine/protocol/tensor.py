@@ -1,6 +1,6 @@
 """A tensor on the wire: shape, dtype and the C-ordered bytes.
 
-Here: checking that the three fit. Elsewhere: from and to NumPy arrays (client/arrays.py, engine/jobs.py).
+Here: checking that the three fit. Elsewhere: from and to NumPy arrays (wire_arrays.py, engine/jobs/).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the daemon answers to each request.
 
 Here: from the bytes of a request to those of its reply, and what goes wrong in between. Elsewhere: the
-answers of each family (daemon.py, judging.py, stored.py, baselines.py ...), what they share (state.py), the
-socket and the threads (engine/server.py), everything that needs NumPy or runs a reference (engine/jobs.py, in
+answers of each family (daemon.py, judging.py, fuzzing.py, stored.py ...), what they share (state.py), the
+socket and the threads (engine/server.py), everything that needs NumPy or runs a reference (engine/jobs/, in
 a worker).
 """
 
@@ -17,6 +17,7 @@ from pytest_gpuemu.engine.protocol import INTERNAL_ERROR, REFERENCE_FAILED, STOR
 from pytest_gpuemu.engine.protocol.requests import read_request
 from pytest_gpuemu.engine.service.baselines import Baselines
 from pytest_gpuemu.engine.service.daemon import Daemon
+from pytest_gpuemu.engine.service.fuzzing import Fuzzing
 from pytest_gpuemu.engine.service.judging import Judging
 from pytest_gpuemu.engine.service.state import Answer, State
 from pytest_gpuemu.engine.service.stored import Stored
@@ -37,13 +38,15 @@ class Service:
         version: str,
         config: Config,
         store: Store | StoreError,
-        pool: Pool,
+        judges: Pool,
+        ops: Pool,
         shut_down: Callable[[], None],
     ) -> None:
-        state = State(config=config, store_or_error=store, pool=pool)
+        state = State(config=config, store_or_error=store, judges=judges, ops=ops)
         families = (
             Daemon(state, version=version, shut_down=shut_down),
             Judging(state),
+            Fuzzing(state),
             Stored(state),
             Baselines(state),
         )

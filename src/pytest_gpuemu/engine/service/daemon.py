@@ -29,6 +29,7 @@ class Daemon:
             "protocol_version": PROTOCOL_VERSION,
             "uptime_secs": int(time.monotonic() - self._started),
             "config": None if config.path is None else str(config.path),
+            "case_limit_s": config.op_timeout_s + config.reference_timeout_s,
             "store": None if failed else str(self._state.store.path),
             "store_error": str(store) if failed else None,
         }

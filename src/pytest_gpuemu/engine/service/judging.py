@@ -1,6 +1,6 @@
 """Answers that hand out cases, and judge an output.
 
-Here: what is stored of them. Elsewhere: drawing and judging, which need NumPy (engine/jobs.py, in a worker).
+Here: what is stored of them. Elsewhere: drawing and judging, which need NumPy (engine/jobs/, in a worker).
 """
 
 from __future__ import annotations
@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_gpuemu.engine.protocol import CLIENT, framing
+from pytest_gpuemu.engine.errors import ReferenceFailed
+from pytest_gpuemu.engine.protocol import framing
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.judging import GetTestBatch, GetTestCase, SubmitOutput, ValidateOp
-from pytest_gpuemu.engine.service.state import Answer, State, stored_failure, stored_result
+from pytest_gpuemu.engine.protocol.tensor import Tensor
+from pytest_gpuemu.engine.service.state import Answer, State
 
 _MAX_SNAPSHOT = 4 * 2**20
 
@@ -20,31 +22,36 @@ class Judging:
     def __init__(self, state: State) -> None:
         self._state = state
         self.answers: dict[type[Any], Answer] = {
-            ValidateOp: self._judge,
-            SubmitOutput: self._judge,
+            ValidateOp: self._validate,
+            SubmitOutput: self._submit,
             GetTestCase: self._cases,
             GetTestBatch: self._cases,
         }
 
-    def _judge(self, request: ValidateOp | SubmitOutput, _: int) -> dict[str, Any]:
-        overrides: Mapping[str, Any] = {}
-        own_inputs = isinstance(request, ValidateOp)
-        if isinstance(request, SubmitOutput):
-            overrides = self._state.store.issued(request.op_name, request.seed) or {}
-        done = self._state.in_worker({"job": "judge", "request": to_message(request), "overrides": overrides})
-        body: dict[str, Any] = done["result"]
-        result = stored_result(body, done["timestamp"])
-        if body["status"] == "failed":
-            snapshot = None
-            if own_inputs or done["inputs_differ"]:
-                snapshot = framing.encode({"inputs": request.inputs}, 2)
-                snapshot = snapshot if len(snapshot) <= _MAX_SNAPSHOT else None
-            self._state.store.add_failure(stored_failure(result, done["failure"], snapshot), result)
-        else:
-            self._state.store.forget(CLIENT, result.op, result.seed, result.edits)
-            self._state.store.add_results([result])
-        kind = "ValidationResult" if own_inputs else "SubmitResult"
-        return {"type": kind, "result": body}
+    def _validate(self, request: ValidateOp, _: int) -> dict[str, Any]:
+        done = self._state.in_worker({"job": "judge", "request": to_message(request), "overrides": {}})
+        return {"type": "ValidationResult", "result": self._state.keep(done, _snapshot(request.inputs))}
+
+    def _submit(self, request: SubmitOutput, _: int) -> dict[str, Any]:
+        overrides, is_issued = request.fuzz_config, request.inputs is None
+        if overrides is None:
+            issued = self._state.store.issued(request.op_name, request.seed)
+            overrides, is_issued = issued or {}, is_issued or issued is not None
+        job = {"request": to_message(request), "overrides": overrides}
+        snapshot = None
+        try:
+            done = self._state.in_worker({"job": "judge", **job})
+            if done["inputs_differ"] and request.inputs is not None:
+                snapshot = _snapshot(request.inputs)
+        except ReferenceFailed as error:
+            if not is_issued:
+                raise
+            case = {"op_name": request.op_name, "seed": request.seed, "edits": request.edits}
+            done = self._state.in_worker(
+                {"job": "reference lost", **case, "overrides": overrides, "text": str(error)}
+            )
+        body = self._state.keep(done, snapshot) if request.keep else done["result"]
+        return {"type": "SubmitResult", "result": body}
 
     def _cases(self, request: GetTestCase | GetTestBatch, version: int) -> dict[str, Any]:
         done = self._state.in_worker(
@@ -60,3 +67,9 @@ class Judging:
             "notes": done["notes"],
             "left_out": done["left_out"],
         }
+
+
+def _snapshot(inputs: Mapping[str, Tensor]) -> bytes | None:
+    """A caller's own arrays, which no seed rebuilds; None where they are too much to store."""
+    found = framing.encode({"inputs": inputs}, 2)
+    return found if len(found) <= _MAX_SNAPSHOT else None

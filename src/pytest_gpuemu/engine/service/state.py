@@ -6,17 +6,20 @@ the answers (the families beside this module), the store's file (engine/store.py
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pytest_gpuemu.engine.config import Config
-from pytest_gpuemu.engine.errors import ProtocolError, StoreError
-from pytest_gpuemu.engine.protocol import framing
+from pytest_gpuemu.engine.errors import ProtocolError, ReferenceFailed, StoreError, WorkerLost
+from pytest_gpuemu.engine.execution import is_script
+from pytest_gpuemu.engine.protocol import REFERENCE_FAILED, framing
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
 from pytest_gpuemu.engine.workers import Pool
 
 OK = {"type": "Ok"}
+_SCRIPT_START_S = 10.0
 
 # One answer: from a request and the protocol it came in to the reply.
 Answer: TypeAlias = Callable[[Any, int], dict[str, Any]]
@@ -29,7 +32,8 @@ class State:
 
     config: Config
     store_or_error: Store | StoreError
-    pool: Pool
+    judges: Pool
+    ops: Pool
 
     @property
     def store(self) -> Store:
@@ -38,14 +42,82 @@ class State:
             raise self.store_or_error
         return self.store_or_error
 
-    def in_worker(self, message: Mapping[str, Any]) -> dict[str, Any]:
-        """What a worker answers to a job (engine/jobs.py). Raises ProtocolError with the worker's code, and
-        ReferenceFailed where the worker hung or died."""
-        data = framing.encode(dict(message), 2)
-        reply = framing.decode(self.pool.run(data, limit_s=self.config.reference_timeout_s))
-        if reply.get("type") == "Error":
-            raise ProtocolError(str(reply["message"]), code=str(reply["code"]))
-        return reply
+    def in_worker(
+        self,
+        message: Mapping[str, Any],
+        *,
+        answer: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    ) -> dict[str, Any]:
+        """What a worker answers to a job (engine/jobs/), which may ask something before it does. Raises
+        ProtocolError with the worker's code, and ReferenceFailed where the worker hung or died."""
+        try:
+            return _asked(self.judges, message, self.config.reference_timeout_s, answer)
+        except ProtocolError as error:
+            if error.code == REFERENCE_FAILED:
+                raise ReferenceFailed(str(error)) from error
+            raise
+        except WorkerLost as error:
+            way = "; reference_timeout_s under [validation] in gpuemu.toml sets the limit"
+            raise ReferenceFailed(f"the reference {error}{way if error.is_late else ''}") from error
+
+    def run_op(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """What a run of an op under test gave (op_host.run), also where it hung or crashed. Raises
+        ProtocolError where the op cannot be had."""
+        started, limit_s = time.monotonic(), self.config.op_timeout_s
+        entry = self.config.op_entry(str(message["op_name"]))
+        if entry is not None and is_script(entry):
+            limit_s += _SCRIPT_START_S  # the script's own process keeps to the limit
+        try:
+            return _asked(self.ops, message, limit_s)
+        except WorkerLost as error:
+            way = "; op_timeout_s under [validation] in gpuemu.toml sets the limit" if error.is_late else ""
+            first, _, rest = str(error).partition("\n")
+            return {
+                "outputs": None,
+                "findings": [],
+                "error": {"summary": f"the op {first}{way}", "text": rest, "place": first},
+                "could_not_run": None,
+                "duration_ms": (time.monotonic() - started) * 1000.0,
+            }
+
+    def judge_run(
+        self, case: Mapping[str, Any], overrides: Mapping[str, Any], ran: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """What to keep of a run of an op on a case (op_name, seed, edits). Where the reference fails, and be
+        it that it takes its worker with it, that is the failure of the case."""
+        job = {**case, "overrides": overrides}
+        try:
+            return self.in_worker({"job": "judge run", **job, "ran": ran})
+        except ReferenceFailed as error:
+            return self.in_worker({"job": "reference lost", **job, "text": str(error)})
+
+    def keep(self, done: Mapping[str, Any], snapshot: bytes | None = None) -> dict[str, Any]:
+        """Store what a judging worker found of a case (result, failure, timestamp); its result's body."""
+        body: dict[str, Any] = done["result"]
+        result = stored_result(body, done["timestamp"])
+        if body["status"] == "failed":
+            self.store.add_failure(stored_failure(result, done["failure"], snapshot), result)
+        else:
+            self.store.forget(result.test_id, result.op, result.seed, result.edits)
+            self.store.add_results([result])
+        return body
+
+
+def _asked(
+    pool: Pool,
+    message: Mapping[str, Any],
+    limit_s: float,
+    answer: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> dict[str, Any]:
+    def answered(question: bytes) -> bytes:
+        assert answer is not None
+        return framing.encode(answer(framing.decode(question)), 2)
+
+    data = framing.encode(dict(message), 2)
+    reply = framing.decode(pool.run(data, limit_s=limit_s, answer=answered))
+    if reply.get("type") == "Error":
+        raise ProtocolError(str(reply["message"]), code=str(reply["code"]))
+    return reply
 
 
 def stored_result(body: Mapping[str, Any], timestamp: float) -> StoredResult:

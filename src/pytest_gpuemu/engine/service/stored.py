@@ -1,6 +1,6 @@
 """Answers about results and failures: storing, finding, listing, reproducing, forgetting.
 
-Elsewhere: the store's file (engine/store.py), drawing the inputs of a seed (engine/jobs.py, in a worker).
+Elsewhere: the store's file (engine/store.py), drawing the inputs of a seed (engine/jobs/, in a worker).
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import base64
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError
+from pytest_gpuemu.engine.execution import is_runnable
 from pytest_gpuemu.engine.protocol import CLIENT, NOT_FOUND, OP_NOT_FOUND, framing
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.stored import (
@@ -21,7 +22,7 @@ from pytest_gpuemu.engine.protocol.requests.stored import (
     RecordPassed,
     Reproduce,
 )
-from pytest_gpuemu.engine.protocol.results import repro_info, result_body
+from pytest_gpuemu.engine.protocol.results import body_of_failure, result_body
 from pytest_gpuemu.engine.service.state import OK, Answer, State, stored_failure, stored_result
 from pytest_gpuemu.engine.store import StoredFailure, StoredResult
 
@@ -63,18 +64,35 @@ class Stored:
             raise ProtocolError(
                 f"no failure of seed {request.seed}{of} is stored in {store.path}", code=NOT_FOUND
             )
+        reply = {"type": "ReproduceResult", "was_run": False, "fuzz_config": found.body["fuzz_config"]}
         body = _body_of_failure(found)
         if found.inputs is not None:
-            inputs = framing.decode(found.inputs)["inputs"]
             body["repro_info"]["input_snapshot"] = base64.b64encode(found.inputs).decode("ascii")
-        else:
-            inputs = self._inputs_of(found, version)
-        return {"type": "ReproduceResult", "result": body, "inputs": inputs}
+            inputs = framing.decode(found.inputs)["inputs"]
+            return {**reply, "result": body, "stored": body, "inputs": inputs, "layouts": {}, "params": {}}
+        drawn = self._drawn(found, version)
+        result = self._run_again(found) if request.runs and found.test_id == CLIENT else None
+        return {**reply, "was_run": result is not None, "result": result or body, "stored": body, **drawn}
 
-    def _inputs_of(self, found: StoredFailure, version: int) -> dict[str, Any]:
-        """The inputs of a failure, rebuilt from its seed."""
+    def _run_again(self, found: StoredFailure) -> dict[str, Any] | None:
+        """The result of the op on the case of a failure now; None where the daemon cannot run it."""
+        config = self._state.config
+        entry = config.op_entry(found.op)
+        if entry is None or not is_runnable(entry):
+            return None
+        case, overrides = (
+            {"op_name": found.op, "seed": found.seed, "edits": found.edits},
+            found.body["fuzz_config"],
+        )
+        ran = self._state.run_op({**case, "overrides": overrides})
+        if ran["could_not_run"] is not None:
+            return None
+        return dict(self._state.judge_run(case, overrides, ran)["result"])
+
+    def _drawn(self, found: StoredFailure, version: int) -> dict[str, Any]:
+        """The inputs of a failure, their layouts and its params, rebuilt from its seed."""
         try:
-            done = self._state.in_worker(
+            return self._state.in_worker(
                 {
                     "job": "inputs",
                     "op_name": found.op,
@@ -88,33 +106,15 @@ class Stored:
         except ProtocolError as error:
             if error.code != OP_NOT_FOUND or found.test_id == CLIENT:
                 raise
-            case_id = f"{found.seed}~{found.edits}" if found.edits else str(found.seed)
             raise ProtocolError(
                 f"the op {found.op!r} is defined by the test {found.test_id}, which the daemon does not "
-                f"read; re-run it with: pytest --gpuemu-reproduce={case_id}",
+                f"read; re-run it with: pytest --gpuemu-reproduce={found.case_id}",
                 code=OP_NOT_FOUND,
             ) from error
-        return dict(done["inputs"])
 
     def _record_failure(self, request: RecordFailure, _: int) -> dict[str, Any]:
         fields = to_message(request)
-        result = stored_result(
-            result_body(
-                passed=False,
-                status="failed",
-                test_id=request.test_id,
-                op_name=request.op_name,
-                seed=request.seed,
-                edits=request.edits,
-                findings=request.findings,
-                stats=request.stats,
-                timestamp=request.timestamp,
-                duration_ms=request.duration_ms,
-                repro_info=repro_info(**{key: fields[key] for key in ("seed", "edits", *_CASE_FIELDS)}),
-                text=request.text,
-            ),
-            request.timestamp,
-        )
+        result = stored_result(body_of_failure(fields), request.timestamp)
         body = {key: fields[key] for key in (*_CASE_FIELDS, "findings", "stats", "text", "duration_ms")}
         self._state.store.add_failure(stored_failure(result, body), result)
         return OK

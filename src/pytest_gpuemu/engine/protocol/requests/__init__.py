@@ -1,7 +1,7 @@
 """The requests that the daemon answers, one data class each, by family.
 
 Here: `read_request`, the one place where what a client sent becomes a data class. Elsewhere: the fields of
-each request (daemon.py, judging.py, stored.py, baselines.py ...) and their checks (fields.py), the answers
+each request (daemon.py, judging.py, fuzzing.py, stored.py ...) and their checks (fields.py), the answers
 (engine/service/), the bytes (../framing.py). A family names its requests; nothing else lists them.
 """
 
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean, shortened
-from pytest_gpuemu.engine.protocol.requests import baselines, daemon, judging, stored
+from pytest_gpuemu.engine.protocol.requests import baselines, daemon, fuzzing, judging, stored
 from pytest_gpuemu.engine.protocol.requests.fields import read_fields
 
 REQUESTS: dict[str, type[Any]] = {
-    kind.__name__: kind for family in (daemon, judging, stored, baselines) for kind in family.REQUESTS
+    kind.__name__: kind
+    for family in (daemon, judging, fuzzing, stored, baselines)
+    for kind in family.REQUESTS
 }
 
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 
 from pytest_gpuemu.engine.protocol.requests.fields import (
     Count,
+    Flag,
     Name,
     OptionalCount,
     OptionalSeed,
     OptionalSeeds,
+    OptionalTable,
     OptionalTensors,
     OutputTensors,
     Params,
@@ -36,7 +38,10 @@ class ValidateOp:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubmitOutput:
     """Judge an output for a case of ours, named by its seed, or for inputs sent along. Answered by
-    SubmitResult."""
+    SubmitResult.
+
+    fuzz_config is what the case was narrowed by; null: as it was last handed out. keep: store the result.
+    """
 
     op_name: Name
     seed: Seed
@@ -44,6 +49,8 @@ class SubmitOutput:
     inputs: OptionalTensors = None
     edits: Name = ""
     kwargs: Params = None
+    fuzz_config: OptionalTable = None
+    keep: Flag = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

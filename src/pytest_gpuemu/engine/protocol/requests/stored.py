@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pytest_gpuemu.engine.protocol.requests.fields import (
     Count,
+    Flag,
     Name,
     Number,
     OptionalName,
@@ -42,11 +43,13 @@ class ListFailures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reproduce:
-    """The stored failure of a seed with its inputs. Answered by ReproduceResult."""
+    """The stored failure of a seed with its inputs. Answered by ReproduceResult. runs: run the op on them
+    now, where the daemon can."""
 
     seed: Seed
     op_name: OptionalName = None
     edits: OptionalName = None
+    runs: Flag = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,177 @@
+"""The process that runs ops under test: `python -m pytest_gpuemu.engine.op_host MEMORY_MB ROOT [CONFIG]`.
+
+Here: building a case, calling the op on it, and what it did to the memory around it. Elsewhere: which way an
+op is run (execution.py), judging what it gave (jobs/campaigns.py, in another process: an op that spoils its
+memory spoils no reference), replacing a process that hung or died (workers.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+import resource
+import sys
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pytest_gpuemu.engine import arrays, checks
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.config import Config
+from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, OutputError, ProtocolError, ScriptFailed
+from pytest_gpuemu.engine.execution import is_script, runnable_entry
+from pytest_gpuemu.engine.jobs.cases import wire_case
+from pytest_gpuemu.engine.judge import outputs_of
+from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.output_buffers import make_outputs
+from pytest_gpuemu.engine.protocol.plain import plain
+from pytest_gpuemu.engine.references import call_by_name, optional_params
+from pytest_gpuemu.engine.requested_ops import requested_op
+from pytest_gpuemu.engine.resolve import load_function
+from pytest_gpuemu.engine.scripts import Script
+from pytest_gpuemu.engine.user_code import Called, call
+from pytest_gpuemu.engine.verdict import Finding
+from pytest_gpuemu.engine.wire_arrays import to_tensor
+from pytest_gpuemu.engine.worker_loop import Ask, run_worker
+
+_KERNELS: dict[str, Callable[..., Any]] = {}
+
+
+def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
+    """Run the op of a message on the case of its seed, edits and overrides.
+
+    The reply has outputs (tensors by name), findings (what the op did to the memory around it), error (None,
+    or what it raised: summary, text, place), could_not_run (None, or why) and duration_ms.
+    """
+    op = requested_op(message["op_name"], message["overrides"], config, message["seed"])
+    if op.name not in _KERNELS:
+        _KERNELS[op.name] = _load_kernel(config, op)
+    case = wire_case(op, message["seed"], message["edits"])
+    try:
+        handed = _handed_over(case)
+    except CannotRunHere as error:
+        return _reply(could_not_run=str(error))
+    started = time.monotonic()
+    called = _call(_KERNELS[op.name], case, handed)
+    duration_ms = (time.monotonic() - started) * 1000.0
+    if isinstance(called.error, CannotRunHere):
+        return _reply(could_not_run=str(called.error), duration_ms=duration_ms)
+    if called.error is not None:
+        return _reply(error=_said_of(called), duration_ms=duration_ms)
+    try:
+        given = outputs_of(case, called.value, handed)
+        taken = {name: arrays.to_numpy(array) for name, array in given.items()}
+        outputs = {name: to_tensor(array) for name, array in taken.items()}
+    except (OutputError, ProtocolError) as error:
+        return _reply(error=_error(str(error), "", "output"), duration_ms=duration_ms)
+    findings = _memory_findings(case, given, taken, handed)
+    return _reply(outputs=outputs, findings=findings, duration_ms=duration_ms)
+
+
+def _load_kernel(config: Config, op: Op) -> Callable[..., Any]:
+    """The op under test as a callable: the function, or what stands for the script. Raises ConfigError."""
+    entry = runnable_entry(config, op.name)
+    if not is_script(entry):
+        text = str(entry.module)
+        text = text if ":" in text else f"{text}:{op.name}"
+        return load_function(text, config.root, f"{entry.place}: module = {entry.module!r}")
+    path = config.root / str(entry.op_script)
+    if not path.is_file():
+        raise ConfigError(f"{entry.place}: op_script = {entry.op_script!r}: there is no file {path}")
+    return Script(
+        path,
+        role="op script",
+        input_names=tuple(x.name for x in op.inputs),
+        param_defaults={param.name: param.choices[0] for param in op.params},
+        timeout_s=config.op_timeout_s,
+        limit="op_timeout_s under [validation]",
+        memory_mb=config.op_memory_mb,
+        limits_data=True,
+    )
+
+
+def _handed_over(case: Case) -> dict[str, Any]:
+    """The inputs in the op's array library."""
+    if case.op.library == "numpy":
+        return dict(case.inputs)
+    return {name: arrays.from_numpy(array, case.op.library) for name, array in case.inputs.items()}
+
+
+def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any]) -> Called:
+    """Call the op with inputs and params by name; one that has parameters named like outputs gets buffers for
+    these, which it fills."""
+    outputs = _outputs_taken(kernel, case)
+    given = dict(handed)
+    if outputs:
+        buffers = make_outputs(case)
+        given |= {name: _as_library(buffers[name], case.op.library) for name in outputs}
+    called = call(call_by_name, kernel, given, case.params, optional=optional_params(case.op))
+    if outputs and called.error is None and called.value is None:
+        for name in outputs:
+            view, written = case.output_buffers[name].view, arrays.to_numpy(given[name])
+            if written is not view and written.base is not view:
+                view[...] = written
+    return called
+
+
+def _outputs_taken(kernel: Callable[..., Any], case: Case) -> list[str]:
+    try:
+        parameters = inspect.signature(kernel).parameters
+    except (TypeError, ValueError):
+        return []
+    inputs = {x.name for x in case.op.inputs}
+    return [x.name for x in case.op.outputs if x.name in parameters and x.name not in inputs]
+
+
+def _as_library(array: Any, library: str) -> Any:
+    return array if library == "numpy" else arrays.from_numpy(array, library)
+
+
+def _memory_findings(
+    case: Case, given: Mapping[str, Any], taken: Mapping[str, Any], handed: Mapping[str, Any]
+) -> list[Finding]:
+    op, found = case.op, []
+    foreign = None if op.library == "numpy" else handed
+    if op.checks_for("device") and foreign:
+        found += checks.misplaced_outputs(given, arrays.device_of(next(iter(handed.values()))))
+    if op.checks_for("written"):
+        found += checks.unwritten_outputs(case, taken)
+    if op.checks_for("inputs_unmodified"):
+        found += checks.modified_inputs(case, foreign)
+    if op.checks_for("guard"):
+        found += checks.overwritten_guards(case)
+    if op.checks_for("alias"):
+        found += checks.aliased_outputs(case, taken, foreign)
+    return found
+
+
+def _said_of(called: Called) -> dict[str, str]:
+    if isinstance(called.error, ScriptFailed):
+        first, _, rest = str(called.error).partition("\n")
+        return _error(first, rest, f"script: {rest.strip().rpartition(chr(10))[2]}")
+    return _error(called.summary, called.traceback, called.place)
+
+
+def _error(summary: str, text: str, place: str) -> dict[str, str]:
+    return {"summary": summary, "text": text, "place": place}
+
+
+def _reply(
+    *,
+    outputs: Mapping[str, Any] | None = None,
+    findings: list[Finding] | None = None,
+    error: Mapping[str, str] | None = None,
+    could_not_run: str | None = None,
+    duration_ms: float = 0.0,
+) -> dict[str, Any]:
+    return {
+        "outputs": outputs,
+        "findings": [plain(dataclasses.asdict(finding)) for finding in findings or ()],
+        "error": error,
+        "could_not_run": could_not_run,
+        "duration_ms": duration_ms,
+    }
+
+
+if __name__ == "__main__":
+    run_worker(sys.argv[1:], run, memory=resource.RLIMIT_DATA)
