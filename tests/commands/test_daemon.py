@@ -9,8 +9,6 @@ import sys
 
 import pytest
 
-from pytest_gpuemu.cli import main
-
 
 @pytest.fixture
 def gpuemu(tmp_path):
@@ -119,21 +117,3 @@ def test_a_wrong_config_is_said(gpuemu, tmp_path):
 
     assert started.returncode == 1
     assert started.stderr.endswith("[fuzz]: unknown key 'case' (= 3); did you mean 'cases'?\n")
-
-
-@pytest.mark.parametrize("arguments", [[], ["daemon"], ["daemon", "begin"], ["--nonsense"]])
-def test_wrong_usage_shows_the_usage(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-
-    assert caught.value.code == 2
-    assert "usage: gpuemu" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("action", ["start", "stop", "status", "logs"])
-def test_each_action_has_a_help_text(action, capsys):
-    with pytest.raises(SystemExit) as caught:
-        main(["daemon", action, "--help"])
-
-    assert caught.value.code == 0
-    assert "--socket PATH" in capsys.readouterr().out

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 from typing import Protocol, TypeAlias
 
+from pytest_gpuemu.engine.store import StoredFailure
+
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
@@ -22,3 +24,15 @@ def add_command(commands: Parsers, name: str, run: Run, text: str, more: str = "
     parser = commands.add_parser(name, help=text, description=description)
     parser.set_defaults(run=run)
     return parser
+
+
+def again(row: StoredFailure) -> str:
+    """What runs a failure again, to be pasted."""
+    if row.test_id == "client":
+        return f'Client().reproduce("{row.case_id}")'
+    return f"pytest --gpuemu-reproduce={row.case_id}"
+
+
+def count(number: int, word: str) -> str:
+    """`1 failure`, `2 failures`."""
+    return f"{number} {word}" + "s" * (number != 1)

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_gpuemu.commands import Parsers, add_command
+from pytest_gpuemu.commands import Parsers, add_command, count
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import StoreError, did_you_mean
@@ -56,7 +56,7 @@ def _store(options: argparse.Namespace) -> int:
         kept = store.store_baseline(options.tag)
     finally:
         store.close()
-    print(f"{kept} results of {path} are kept as baseline {options.tag!r}")
+    print(f"baseline {options.tag!r}: {count(kept, 'result')} of {path} kept")
     return 0
 
 
@@ -79,7 +79,7 @@ def _list(options: argparse.Namespace) -> int:
         tags = store.baseline_tags()
     for tag in tags:
         newest = time.strftime("%Y-%m-%d %H:%M", time.localtime(tag.timestamp))
-        print(f"{tag.tag}  {tag.results} results, the newest of {newest}")
+        print(f"{tag.tag}  {count(tag.results, 'result')}, the newest of {newest}")
     if not tags:
         print(f"no baselines in {store.path}")
     return 0
@@ -93,7 +93,7 @@ def _remove(options: argparse.Namespace) -> int:
         removed = store.remove_baseline(options.tag)
     finally:
         store.close()
-    print(f"baseline {options.tag!r} with {removed} results is removed")
+    print(f"baseline {options.tag!r}: {count(removed, 'result')} removed")
     return 0
 
 

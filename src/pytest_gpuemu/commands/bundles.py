@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from pytest_gpuemu.commands import Parsers, add_command
+from pytest_gpuemu.commands import Parsers, add_command, again, count
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.config import Config, load_config
 from pytest_gpuemu.engine.errors import BundleError, CannotRunHere, ConfigError, StoreError
 from pytest_gpuemu.engine.store import Reader, Store, StoredFailure
-
-_CLIENT = "client"
 
 
 def add(commands: Parsers) -> None:
@@ -75,7 +73,7 @@ def _export(options: argparse.Namespace) -> int:
         files = project_files(root, config, {row.test_id for row in rows}, {row.op for row in rows})
     version = metadata.version("pytest-gpuemu")
     write_bundle(options.file, Bundle(written_by=version, failures=tuple(bundled), files=files))
-    print(f"{len(rows)} failures and {len(files)} files are in {options.file}")
+    print(f"{count(len(rows), 'failure')} and {count(len(files), 'file')} of source: {options.file}")
     for name in sorted(files):
         print(f"  {name}")
     print(f"on the other machine: gpuemu import {options.file.name}")
@@ -128,7 +126,7 @@ def _import(options: argparse.Namespace) -> int:
     bundle = read_bundle(options.file)
     if options.files is not None:
         _write_files(options.files, bundle.files)
-        print(f"{len(bundle.files)} files are in {options.files}")
+        print(f"{count(len(bundle.files), 'file')} written to {options.files}")
     config = load_config(Path.cwd() if options.files is None else options.files)
     store = Store(_target(options))
     try:
@@ -139,15 +137,12 @@ def _import(options: argparse.Namespace) -> int:
             store.add_failure(row, result_of(row))
     finally:
         store.close()
-    print(f"{len(bundle.failures)} failures of {options.file} are in {store.path}")
+    print(f"stored in {store.path}: {count(len(bundle.failures), 'failure')} of {options.file}")
     for found in bundle.failures:
         row = found.failure
-        again = f"pytest --gpuemu-reproduce={row.case_id}"
-        if row.test_id == _CLIENT:
-            again = f'Client().reproduce("{row.case_id}")'
-        print(f"  {row.case_id}  {row.op}  {row.test_id}  {again}")
+        print(f"  {row.case_id}  {row.op}  {row.test_id}  {again(row)}")
     if options.files is None and bundle.files:
-        print(f"its {len(bundle.files)} source files: gpuemu import {options.file} --files FOLDER")
+        print(f"{count(len(bundle.files), 'file')} of source are in it: --files FOLDER writes them too")
     return 0
 
 

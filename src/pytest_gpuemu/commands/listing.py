@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pytest_gpuemu.commands import Parsers, add_command
+from pytest_gpuemu.commands import Parsers, add_command, again, count
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.errors import StoreError
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
@@ -68,7 +68,7 @@ def _failures(options: argparse.Namespace) -> int:
     elif not rows:
         print(f"no failures in {store.path}")
     else:
-        print(f"{_count(len(rows), 'failure')} in {store.path}, newest first")
+        print(f"{count(len(rows), 'failure')} in {store.path}, newest first")
         _print_table([_failure_line(row) for row in rows])
         print("the whole report: gpuemu failures SEED; again: pytest --gpuemu-reproduce=SEED")
     return 0
@@ -107,7 +107,7 @@ def _results(options: argparse.Namespace) -> int:
     elif not rows:
         print(f"no results in {store.path}")
     else:
-        print(f"{_count(len(rows), 'result')} of {store.path}, newest first")
+        print(f"{count(len(rows), 'result')} of {store.path}, newest first")
         _print_table([_result_line(row) for row in rows])
     return 0
 
@@ -124,14 +124,9 @@ def _print_report(row: StoredFailure) -> None:
     print(f"{row.op}, seed {row.case_id}, in {row.test_id}, {_when(row.timestamp)}")
     print(body["text"] or _first_finding(body))
     if row.body["fuzz_config"]:
-        print(f"fuzz_config {json.dumps(row.body['fuzz_config'])}")
-    print(f"again: {_again(row)}")
-
-
-def _again(row: StoredFailure) -> str:
-    if row.test_id == "client":
-        return f'Client().reproduce("{row.case_id}")'
-    return f'pytest "{row.test_id}[seed={row.case_id}]"   (or: pytest --gpuemu-reproduce={row.case_id})'
+        print(f"  fuzz_config {json.dumps(row.body['fuzz_config'])}")
+    if "re-run" not in body["text"]:
+        print(f"  re-run  {again(row)}")
 
 
 def _failure_line(row: StoredFailure) -> tuple[str, ...]:
@@ -153,10 +148,6 @@ def _first_finding(body: Mapping[str, Any]) -> str:
 
 def _when(timestamp: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(timestamp))
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}" + "s" * (number != 1)
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
