@@ -119,3 +119,30 @@ def test_lists_of_sizes_make_the_shape():
     shapes = {SeededFuzzer(seed, config).next_test_case().shape for seed in range(100)}
 
     assert shapes == {(2, 3, 4), (1,)}
+
+
+def test_named_dtypes_come_once_each():
+    assert list(fuzz_dtypes(dtypes=["float16", "int8"])) == ["float16", "int8"]
+    with pytest.raises(ConfigError, match="'fp16' is not a dtype"):
+        fuzz_dtypes(dtypes=["fp16"])
+
+
+def test_a_fuzzer_without_a_seed_takes_that_of_its_config():
+    config = FuzzConfig(seed=9, max_size=20)
+
+    assert SeededFuzzer(config=config).next_test_case().seed == SeededFuzzer(9).next_test_case().seed
+    assert SeededFuzzer().seed != SeededFuzzer().seed
+
+
+@pytest.mark.parametrize(
+    ("config", "text"),
+    [
+        (FuzzConfig(min_dims=3, max_dims=2), "min_dims = 3, max_dims = 2: an empty range"),
+        (FuzzConfig(dtypes=["fp16"]), "'fp16' is not a dtype"),
+        (FuzzConfig(layouts=["contigous"]), "'contigous' is not a layout; did you mean 'contiguous'"),
+        (FuzzConfig(layouts=[]), "layouts is empty"),
+    ],
+)
+def test_a_config_that_no_case_fits_is_said_at_once(config, text):
+    with pytest.raises(ConfigError, match=text):
+        SeededFuzzer(1, config)

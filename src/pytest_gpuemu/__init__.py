@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from pytest_gpuemu.tolerances import (
         ToleranceConfig,
         ToleranceProfile,
+        calibrate_tolerance,
         get_recommended_tolerance,
     )
     from pytest_gpuemu.validation import ValidationContext, validate_op
@@ -90,7 +91,12 @@ _HOMES = {
         "fuzz_shapes_seeded",
         "generate_random_tensor",
     ),
-    "pytest_gpuemu.tolerances": ("ToleranceConfig", "ToleranceProfile", "get_recommended_tolerance"),
+    "pytest_gpuemu.tolerances": (
+        "ToleranceConfig",
+        "ToleranceProfile",
+        "calibrate_tolerance",
+        "get_recommended_tolerance",
+    ),
     "pytest_gpuemu.validation": ("ValidationContext", "validate_op"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
@@ -122,6 +128,7 @@ __all__ = [
     "UnknownOpError",
     "ValidationContext",
     "ValidationResult",
+    "calibrate_tolerance",
     "derive_seed",
     "fuzz_dtypes",
     "fuzz_dtypes_seeded",

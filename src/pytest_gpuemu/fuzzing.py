@@ -43,14 +43,21 @@ def fuzz_shapes_seeded(
     seed: int, min_dims: int = 1, max_dims: int = 4, min_size: int = 1, max_size: int = 1024
 ) -> Iterator[tuple[int, ...]]:
     """The shapes of a seed, without end. Raises ConfigError for an empty range."""
-    for name, low, high in (("dims", min_dims, max_dims), ("size", min_size, max_size)):
-        if not 0 <= low <= high:
-            raise ConfigError(f"min_{name} = {low!r}, max_{name} = {high!r}: an empty range")
+    _check_ranges(min_dims, max_dims, min_size, max_size)
     return _shapes(SeededRng(derive_seed(seed, "shapes")), min_dims, max_dims, min_size, max_size)
 
 
-def fuzz_dtypes(include: Sequence[str] | None = None, exclude: Sequence[str] | None = None) -> Iterator[str]:
-    """Random names among the floating dtypes, or those included, without those excluded; without end."""
+def fuzz_dtypes(
+    include: Sequence[str] | None = None,
+    exclude: Sequence[str] | None = None,
+    *,
+    dtypes: Sequence[str] | None = None,
+) -> Iterator[str]:
+    """Random names among the floating dtypes, or those included, without those excluded; without end. With
+    `dtypes=` these names, each once."""
+    if dtypes is not None:
+        _check_dtypes(dtypes)
+        return iter(list(dtypes))
     return fuzz_dtypes_seeded(generate_seed(), include=include, exclude=exclude)
 
 
@@ -58,9 +65,7 @@ def fuzz_dtypes_seeded(
     seed: int, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
 ) -> Iterator[str]:
     """The dtypes of a seed, without end. Raises ConfigError for an unknown name, or where none is left."""
-    for name in (*(include or ()), *(exclude or ())):
-        if name not in DTYPES:
-            raise ConfigError(f"{name!r} is not a dtype; {did_you_mean(name, DTYPES)}")
+    _check_dtypes((*(include or ()), *(exclude or ())))
     names = [name for name in include or FLOATS if name not in (exclude or ())]
     if not names:
         raise ConfigError(f"include = {include!r}, exclude = {exclude!r}: no dtype is left")
@@ -117,8 +122,9 @@ def generate_random_tensor(
 
 @dataclass(slots=True)
 class FuzzConfig:
-    """What a SeededFuzzer draws. batch_sizes, seq_lengths and hidden_dims, where given, make every shape
-    [batch, seq, hidden] or one of edge_cases, in place of the ranges."""
+    """What a SeededFuzzer draws; seed counts where the fuzzer gets none of its own. batch_sizes, seq_lengths
+    and hidden_dims, where given, make every shape [batch, seq, hidden] or one of edge_cases, in place of the
+    ranges."""
 
     iterations: int = 100
     seed: int | None = None
@@ -149,12 +155,22 @@ class TestCase:
 
 
 class SeededFuzzer:
-    """Draws test cases one after another; the same seed gives the same cases."""
+    """Draws test cases one after another; the same seed (the config's, or else a fresh one) gives the same
+    cases. Raises ConfigError for a config that no case fits."""
 
-    def __init__(self, seed: int, config: FuzzConfig | None = None) -> None:
-        self.seed = seed
+    def __init__(self, seed: int | None = None, config: FuzzConfig | None = None) -> None:
         self.config = config or FuzzConfig()
+        given = self.config.seed if seed is None else seed
+        self.seed = generate_seed() if given is None else given
         self._drawn = 0
+        _check_ranges(self.config.min_dims, self.config.max_dims, self.config.min_size, self.config.max_size)
+        _check_dtypes(self.config.dtypes)
+        for layout in self.config.layouts:
+            if layout not in LAYOUTS:
+                raise ConfigError(f"{layout!r} is not a layout; {did_you_mean(layout, LAYOUTS)}")
+        for name, names in (("dtypes", self.config.dtypes), ("layouts", self.config.layouts)):
+            if not names:
+                raise ConfigError(f"{name} is empty, so there is nothing to draw")
 
     def next_test_case(self) -> TestCase:
         """The next case. A layout that its shape cannot have falls back to contiguous."""
@@ -163,8 +179,6 @@ class SeededFuzzer:
         shape = self._shape(seed)
         dtype = SeededRng(derive_seed(seed, "dtype")).choice(self.config.dtypes)
         layout = SeededRng(derive_seed(seed, "layout")).choice(self.config.layouts)
-        if layout not in LAYOUTS:
-            raise ConfigError(f"{layout!r} is not a layout; {did_you_mean(layout, LAYOUTS)}")
         if not layout_fits(layout, shape):
             layout = "contiguous"
         buffer = allocate(shape, dtype, layout, derive_seed(seed, "layout/input"))
@@ -224,6 +238,18 @@ class SeededFuzzer:
             if np.prod(shape, dtype=np.float64) <= config.max_elements:
                 return shape
         return (config.min_size,) * config.min_dims
+
+
+def _check_ranges(min_dims: int, max_dims: int, min_size: int, max_size: int) -> None:
+    for name, low, high in (("dims", min_dims, max_dims), ("size", min_size, max_size)):
+        if not 0 <= low <= high:
+            raise ConfigError(f"min_{name} = {low!r}, max_{name} = {high!r}: an empty range")
+
+
+def _check_dtypes(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in DTYPES:
+            raise ConfigError(f"{name!r} is not a dtype; {did_you_mean(name, DTYPES)}")
 
 
 def _shapes(

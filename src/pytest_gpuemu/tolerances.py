@@ -1,14 +1,18 @@
-"""Tolerances of the API reference: fixed pairs of atol and rtol by dtype.
+"""Tolerances of the API reference: pairs of atol and rtol by dtype, and one measured for an op.
 
 A verdict uses none of them unless it is told to: its own tolerance is derived for each element
 (engine/tolerance.py). These are for code that compares arrays itself, and for the `tolerance` of a marker.
+Elsewhere: the measuring (engine/calibrate.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from pytest_gpuemu.engine.calibrate import MARGIN, PERCENTILE, calibrate
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 
 _Pairs = Mapping[str, tuple[float, float]]
@@ -42,10 +46,15 @@ _CROSS_FRAMEWORK = 1.5
 
 @dataclass(frozen=True, slots=True)
 class ToleranceConfig:
-    """|output - reference| <= atol + rtol * |reference|."""
+    """|output - reference| <= atol + rtol * |reference|. Raises ConfigError for a number below 0 or NaN."""
 
     atol: float
     rtol: float
+
+    def __post_init__(self) -> None:
+        for name, number in (("atol", self.atol), ("rtol", self.rtol)):
+            if not number >= 0 or math.isinf(number):
+                raise ConfigError(f"{name} = {number!r}: expected a finite number >= 0")
 
     @classmethod
     def for_dtype(cls, dtype: str) -> ToleranceConfig:
@@ -132,6 +141,48 @@ def get_recommended_tolerance(
     if kind not in _OP_TYPES:
         raise ConfigError(f"no op_type {kind!r}; {did_you_mean(kind, _OP_TYPES)}")
     return ToleranceConfig.for_dtype(dtype).scale(_OP_TYPES[kind] * _framework_factor(framework))
+
+
+def calibrate_tolerance(
+    op_fn: Callable[..., Any] | None = None,
+    ref_fn: Callable[..., Any] | None = None,
+    shapes: Sequence[Sequence[int]] | None = None,
+    dtype: str = "float32",
+    n_samples: int = 100,
+    *,
+    seed: int = 0,
+    percentile: float = PERCENTILE,
+    safety_margin: float = MARGIN,
+    test_fn: Callable[..., Any] | None = None,
+    reference_fn: Callable[..., Any] | None = None,
+    input_shapes: Sequence[Sequence[int]] | None = None,
+) -> ToleranceConfig:
+    """The tolerance that a trusted op_fn needs beside ref_fn, which gets the same inputs in float64.
+
+    shapes has a shape for each input of a call; where op_fn takes one array, it may list several shapes to
+    draw from. Of n_samples random calls, the 95th percentile of what each needs, times 1.5. test_fn,
+    reference_fn and input_shapes are other names of the first three. Raises ConfigError for an argument that
+    is missing, given twice or means nothing, OutputError where no tolerance would do.
+    """
+    return ToleranceConfig(
+        *calibrate(
+            _one_of("op_fn", op_fn, "test_fn", test_fn),
+            _one_of("ref_fn", ref_fn, "reference_fn", reference_fn),
+            _one_of("shapes", shapes, "input_shapes", input_shapes),
+            dtype=dtype,
+            samples=n_samples,
+            seed=seed,
+            percentile=percentile,
+            margin=safety_margin,
+        )
+    )
+
+
+def _one_of(name: str, value: Any, other_name: str, other: Any) -> Any:
+    if (value is None) == (other is None):
+        count = "both" if value is not None else "neither"
+        raise ConfigError(f"calibrate_tolerance: {count} of {name} and {other_name} given; give one of them")
+    return other if value is None else value
 
 
 def _framework_factor(*frameworks: str | None) -> float:
