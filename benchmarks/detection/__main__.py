@@ -93,7 +93,7 @@ def jobs_of(arguments: argparse.Namespace) -> list[Job]:
         for master in range(first + 1, first + arguments.masters):
             for index, kernel in enumerate(CONTROLS):
                 if arguments.only in kernel.name:
-                    jobs.append(Job(OURS, "control", index, master, arguments.cases))
+                    jobs.append(Job(OURS, "control", index, master, arguments.further_cases))
     return jobs
 
 
@@ -103,6 +103,7 @@ def main(given: Sequence[str] | None = None) -> None:
     add("--cases", type=int, default=200, help="cases a campaign")
     add("--masters", type=int, default=3, help="master seeds for each control; mutants take the first")
     add("--first-master", type=int, default=1)
+    add("--further-cases", type=int, help="cases of a control's further masters, if not --cases")
     add("--only", default="", metavar="WORD", help="kernels whose name contains the word")
     add(
         "--detectors",
@@ -117,6 +118,7 @@ def main(given: Sequence[str] | None = None) -> None:
     add("--report-only", action="store_true", help="run nothing; report on the results that are there")
     add("--write", type=Path, metavar="PAGE", help="also write the report as a page of the docs")
     arguments = parser.parse_args(given)
+    arguments.further_cases = arguments.further_cases or arguments.cases
     if arguments.detectors == ["all"]:
         arguments.detectors = list(MODULES)
     arguments.results.parent.mkdir(parents=True, exist_ok=True)

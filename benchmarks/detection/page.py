@@ -167,10 +167,11 @@ def controls_lines(rows: Sequence[Row]) -> list[str]:
             shares[name][1] += undetermined
     least, most = min(masters.values(), default=0), max(masters.values(), default=0)
     seeds = f"{most}" if least == most else f"{least} to {most}"
+    budgets = " or ".join(str(budget) for budget in sorted({row.budget for row in controls}))
     lines = [
         f"{len(alarms)} of {len(controls)} campaigns failed: {len(masters)} controls, {seeds} master seeds "
-        f"each, {sum(statuses.values())} cases, {statuses['passed']} of them passed and "
-        f"{statuses['undetermined']} not judged because most of their elements were undetermined.",
+        f"each, {budgets} cases a campaign, {sum(statuses.values())} in all, {statuses['passed']} of them "
+        f"passed and {statuses['undetermined']} not judged because most of their elements were undetermined.",
         "",
         *(f"- alarm: {row.kernel}, seed {row.seed}: {row.message}" for row in alarms),
         *table(

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -19,11 +21,30 @@ CORPUS = Path(__file__).parent
 ENGINE = Path(pytest_gpuemu.engine.__file__).parent
 
 
+_MODULES_USED = """
+import sys
+from benchmarks.detection.campaign import run_campaign
+from benchmarks.detection.kernels import CONTROLS
+run_campaign(CONTROLS[0], 1, 8)
+for name, module in sys.modules.items():
+    if name.startswith("pytest_gpuemu.engine"):
+        print(module.__file__)
+"""
+
+
+@cache
+def engine_parts() -> list[Path]:
+    """The modules of the engine that a campaign loads, and those of operators and traces loaded at need."""
+    run = subprocess.run([sys.executable, "-c", _MODULES_USED], capture_output=True, text=True, check=True)
+    used = {Path(line) for line in run.stdout.splitlines()}
+    return sorted(used.union(*((ENGINE / name).rglob("*.py") for name in ("ops", "trace"))))
+
+
 @cache
 def sources(module: str) -> str:
-    """A digest of what decides a detector's results: its module, the corpus, and the engine."""
+    """A digest of what decides a detector's results: its module, the corpus, what generates and judges."""
     parts = [CORPUS / name for name in ("campaign.py", "corpus.py", "memory.py")]
-    parts += [*CORPUS.glob("kernels/*.py"), *ENGINE.rglob("*.py")]
+    parts += [*CORPUS.glob("kernels/*.py"), *engine_parts()]
     if ".rivals." in module:
         parts += [CORPUS / "rivals" / "arrays.py", CORPUS / "rivals" / f"{module.rpartition('.')[2]}.py"]
     digest = hashlib.sha256()
