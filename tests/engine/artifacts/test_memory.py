@@ -32,7 +32,7 @@ from pytest_gpuemu.engine.artifacts.ptx.walk import instructions
         ),
         ("cp.async.bulk.commit_group;", None),
         (
-            "cp.async.bulk.tensor.1d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [a], [t, {x}], [m];",
+            "cp.async.bulk.tensor.1d.shared::cta.global.mbarrier::complete_tx::bytes [a], [t, {x}], [m];",
             ("bulk_copy", "global", 0, 1),
         ),
         ("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {a,b,c,d}, [p];", ("load", "shared", 16, 1)),
