@@ -22,6 +22,7 @@ from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.client.launch import start_daemon
 from pytest_gpuemu.client.recorder import Recorder
 from pytest_gpuemu.engine.protocol import framing
+from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol.requests.stored import PassedCase
 from pytest_gpuemu.engine.store import known_failures
 from pytest_gpuemu.engine.verdict import Failure, Finding
@@ -35,7 +36,7 @@ def failure(seed: int, test_id: str = "t.py::test") -> Failure:
         op="softmax",
         seed=seed,
         edits="",
-        generator=1,
+        generator=GENERATOR_VERSION,
         shape=(4, 5),
         strides=(20, 4),
         dtype="float32",

@@ -7,7 +7,7 @@ import pytest
 
 from pytest_gpuemu.engine.case import case_from_arrays
 from pytest_gpuemu.engine.config import load_config
-from pytest_gpuemu.engine.errors import ConfigError, ReferenceFailed, UnknownOpError
+from pytest_gpuemu.engine.errors import ConfigError, ScriptFailed, UnknownOpError
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.resolve import resolve_op
 
@@ -193,7 +193,7 @@ def test_a_script_is_called_like_a_function_again_and_again(script):
     ],
 )
 def test_a_script_at_fault_is_said_and_the_next_call_works(script, mode, message):
-    with pytest.raises(ReferenceFailed) as caught:
+    with pytest.raises(ScriptFailed) as caught:
         script(np.ones(2), mode=mode)
 
     assert message in str(caught.value)

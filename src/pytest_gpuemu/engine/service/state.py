@@ -14,12 +14,15 @@ from typing import Any, TypeAlias
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ProtocolError, ReferenceFailed, StoreError, WorkerLost
 from pytest_gpuemu.engine.execution import is_script
-from pytest_gpuemu.engine.protocol import REFERENCE_FAILED, framing
+from pytest_gpuemu.engine.protocol import INTERNAL_ERROR, REFERENCE_FAILED, framing
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
 from pytest_gpuemu.engine.workers import Pool
 
 OK = {"type": "Ok"}
 _SCRIPT_START_S = 10.0
+# Jobs that run no reference: how long these take is a matter of how many cases are asked for.
+_DRAWING = ("cases", "inputs", "campaign")
+_DRAWING_S = 120.0
 
 # One answer: from a request and the protocol it came in to the reply.
 Answer: TypeAlias = Callable[[Any, int], dict[str, Any]]
@@ -50,13 +53,17 @@ class State:
     ) -> dict[str, Any]:
         """What a worker answers to a job (engine/jobs/), which may ask something before it does. Raises
         ProtocolError with the worker's code, and ReferenceFailed where the worker hung or died."""
+        draws = message["job"] in _DRAWING
+        limit_s = _DRAWING_S if draws else self.config.reference_timeout_s
         try:
-            return _asked(self.judges, message, self.config.reference_timeout_s, answer)
+            return _asked(self.judges, message, limit_s, answer)
         except ProtocolError as error:
             if error.code == REFERENCE_FAILED:
                 raise ReferenceFailed(str(error)) from error
             raise
         except WorkerLost as error:
+            if draws:
+                raise ProtocolError(f"drawing the cases {error}", code=INTERNAL_ERROR) from error
             way = "; reference_timeout_s under [validation] in gpuemu.toml sets the limit"
             raise ReferenceFailed(f"the reference {error}{way if error.is_late else ''}") from error
 
