@@ -561,3 +561,19 @@ def test_what_is_added_to_something_computed_from_a_sum_is_not_in_its_accumulato
 
     added = error_of(rectified, x=x, b=b) - error_of(rectified, x=x, b=np.zeros((2, 1), f32))
     assert np.all(added < 2 * U * 1000.0)
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x: (x * 0.01).sum(axis=-1),
+        lambda x: np.where(x > 0, -(1.0 - x / 100.0), 0.0).sum(axis=-1),
+        lambda x: (x[:, :4].sum(axis=-1, keepdims=True) / 100.0).reshape(-1).sum() + np.zeros(2),
+    ],
+    ids=["product", "quotient", "sum of sums"],
+)
+def test_a_kernel_may_scale_after_a_sum_what_the_reference_scales_before(reference):
+    """Guards: torch's cross_entropy sums all log-likelihoods before it scales them, which may overflow."""
+    x = np.full((2, 8), 1e36, f32)
+    assert np.isfinite(error_of(reference, x=x)).all()
+    assert np.isinf(error_of(reference, x=50 * x)).all()

@@ -90,8 +90,8 @@ def add_reduce(
     if not is_real(total):
         result = Traced(run, total, error)
     else:
-        result = _rounded_sum(run, x.value, total, error, axes, keepdims)
-    result.nonnegative = x.nonnegative
+        result = _rounded_sum(run, x.value, total, error, axes, keepdims, x.shrunk)
+    result.nonnegative, result.shrunk = x.nonnegative, x.shrunk
     if initial is not None and initial != 0:
         result = result + initial
     if out is not None:
@@ -101,7 +101,7 @@ def add_reduce(
 
 
 def _rounded_sum(
-    run: Run, t: Array, total: Array, error: Error, axes: tuple[int, ...], keepdims: bool
+    run: Run, t: Array, total: Array, error: Error, axes: tuple[int, ...], keepdims: bool, shrunk: float
 ) -> Traced:
     terms = prod(t.shape[a] for a in axes)
     if terms <= 1 or t.size == 0:
@@ -125,10 +125,10 @@ def _rounded_sum(
     largest = run.arithmetic.largest
     overflowing: Any = False
     doubt = float(np.max(error))
-    if not finite or not terms * peak + doubt <= largest:
+    if not finite or not terms * peak * shrunk + doubt <= largest:
         # Some order of summation overflows on the way.
         sum_of_sizes = np.abs(regular).sum(axis=axes, keepdims=keepdims)
-        overflowing = sum_of_sizes + error > largest
+        overflowing = sum_of_sizes * shrunk + error > largest
         rounding = np.where(overflowing, np.inf, rounding)
         if not finite:
             has_inf = np.isinf(t).any(axis=axes, keepdims=keepdims)

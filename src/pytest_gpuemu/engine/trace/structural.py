@@ -42,7 +42,7 @@ def rearrange(run: Run, function: Callable[..., Any], args: Sequence[Any], kwarg
         each = errors if isinstance(errors, (list, tuple)) else [0.0] * len(values)
         return [Traced(run, v, e, x.leaf) for v, e in zip(values, each, strict=True)]
     result = Traced(run, values, errors, x.leaf)
-    result.nonnegative, result.terms = x.nonnegative, x.terms
+    result.nonnegative, result.terms, result.shrunk = x.nonnegative, x.terms, x.shrunk
     return result
 
 
@@ -79,8 +79,11 @@ def select(run: Run, condition: Any, x: Any, y: Any) -> Traced:
     ea, eb = error_of(run, x), error_of(run, y)
     ec = error_of(run, condition)
     leaf = all(item.leaf for item in (x, y) if isinstance(item, Traced))
+    shrunk = max(item.shrunk if isinstance(item, Traced) else 1.0 for item in (x, y))
     if not (has_error(ea) or has_error(eb) or has_error(ec)):
-        return Traced(run, value, 0.0, leaf)
+        plain = Traced(run, value, 0.0, leaf)
+        plain.shrunk = shrunk
+        return plain
     error = np.broadcast_to(np.where(chosen, ea, eb), value.shape)
     if has_error(ec):
         other, here = np.broadcast_to(np.where(chosen, b, a), value.shape), value
@@ -89,7 +92,9 @@ def select(run: Run, condition: Any, x: Any, y: Any) -> Traced:
         gap = np.where(np.isnan(gap) & ~(np.isnan(here) & np.isnan(other)), np.inf, gap)
         gap = np.where(np.isnan(gap), 0.0, gap)
         error = np.where(np.broadcast_to(ec, value.shape) > 0, np.maximum(error, gap), error)
-    return Traced(run, value, error, leaf)
+    result = Traced(run, value, error, leaf)
+    result.shrunk = shrunk
+    return result
 
 
 def clip(run: Run, x: Any, low: Any = None, high: Any = None, **kwargs: Any) -> Any:

@@ -29,10 +29,11 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
     storage dtype, so that an operand of a matmul is not rounded again. nonnegative marks what no rounding
     can make negative, such as a sum of squares: its square root is never NaN. terms is how many terms a sum
     or a contraction had whose result this is, and 0 for anything else: what is added to it may be where a
-    kernel's accumulator begins.
+    kernel's accumulator begins. shrunk is by how much scalar factors made it smaller, at least 1: a kernel
+    may sum first and scale the sum, which overflows sooner.
     """
 
-    __slots__ = ("_parent", "error", "leaf", "nonnegative", "run", "terms", "value")
+    __slots__ = ("_parent", "error", "leaf", "nonnegative", "run", "shrunk", "terms", "value")
     __hash__ = None  # type: ignore[assignment]
 
     def __init__(
@@ -49,6 +50,7 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         self.leaf = leaf
         self.nonnegative = False
         self.terms = 0
+        self.shrunk = 1.0
         # A view that has no error array yet gets it from the array it looks into.
         self._parent = parent
 

@@ -109,7 +109,23 @@ def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, A
     else:
         result = _step(run, name, lambda *xs: ufunc(*xs, **kwargs), raw, values, errors)
     result.nonnegative = _stays_nonnegative(name, inputs)
+    result.shrunk = _shrunk(name, inputs)
     return result
+
+
+def _shrunk(name: str, inputs: Sequence[Any]) -> float:
+    """By how much the result is smaller for the scalar factors in it (see Traced)."""
+    before = max((x.shrunk for x in inputs if isinstance(x, Traced)), default=1.0)
+    if name in ("add", "subtract", "negative"):
+        return before
+    if name not in ("multiply", "divide"):
+        return 1.0
+    for i, x in enumerate(inputs):
+        if not isinstance(x, Traced) and np.ndim(x) == 0 and (i == 1 or name == "multiply"):
+            factor = abs(float(x))
+            grown = factor if name == "divide" else 1.0 / factor if factor else 1.0
+            return max(1.0, before * grown) if np.isfinite(grown) else 1.0
+    return 1.0
 
 
 def _accumulated(run: Run, inputs: Sequence[Any], values: Sequence[Any], errors: list[Error]) -> list[Error]:
