@@ -1,5 +1,5 @@
-"""`gpuemu.rng`: what `pytest_gpuemu.engine.rng` offers to users."""
+"""`gpuemu.rng`: what `pytest_gpuemu.rng` has."""
 
-from pytest_gpuemu.engine.rng import SeededRng, derive_seed, generate_seed
+from pytest_gpuemu.rng import SeededRng, derive_seed, generate_seed
 
 __all__ = ["SeededRng", "derive_seed", "generate_seed"]

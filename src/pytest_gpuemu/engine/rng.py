@@ -134,20 +134,23 @@ class SeededRng:
             j = self.gen_u64() % (i + 1)
             items[i], items[j] = items[j], items[i]
 
-    def randn(self, *shape: int | Sequence[int]) -> npt.NDArray[np.float32]:
+    def randn(
+        self, *sizes: int | Sequence[int], shape: Sequence[int] | None = None
+    ) -> npt.NDArray[np.float32]:
         """Normally distributed float32 values, for callers of the published interface.
 
         Takes a shape, or its sizes one by one. Box and Muller, two values from two draws. The last
         bits of log, cos and sin differ between machines, so no case draws its values here.
         """
-        sizes = tuple(s for part in shape for s in ((part,) if isinstance(part, (int, np.integer)) else part))
-        count = math.prod(sizes)
+        parts = sizes if shape is None else (*sizes, shape)
+        whole = tuple(s for part in parts for s in ((part,) if isinstance(part, (int, np.integer)) else part))
+        count = math.prod(whole)
         values: list[float] = []
         while len(values) < count:
             radius = math.sqrt(-2.0 * math.log(max(self.gen_f64(), 2.0**-53)))  # log(0) is a pole
             angle = 2.0 * math.pi * self.gen_f64()
             values += (radius * math.cos(angle), radius * math.sin(angle))
-        return np.array(values[:count], dtype=np.float32).reshape(sizes)
+        return np.array(values[:count], dtype=np.float32).reshape(whole)
 
 
 _U = [np.uint64(i) for i in range(64)]  # NumPy 1 promotes uint64 with a Python int to float64
