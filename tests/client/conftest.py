@@ -20,6 +20,14 @@ reference = "client_test_references:twice"
 schema = "x[N] -> y[N]"
 
 [[ops]]
+name = "twice_of_nine"
+reference = "client_test_references:twice"
+module = "client_test_references"
+execution_mode = "daemon_orchestrated"
+schema = "x[N] -> y[N]"
+dims = { N = { min = 1, max = 40 } }
+
+[[ops]]
 name = "shapeless"
 reference = "client_test_references:negative"
 
@@ -44,6 +52,7 @@ import os, time
 import numpy as np
 
 def twice(x): return 2 * x
+def twice_of_nine(x): return np.where(np.arange(len(x)) < 9, 2 * x, x - 1)
 def negative(input): return -input
 def hangs(input): time.sleep(1000)
 def crashes(input): os.abort()

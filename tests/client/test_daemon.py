@@ -21,8 +21,8 @@ import pytest
 from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.client.launch import start_daemon
 from pytest_gpuemu.client.recorder import Recorder
-from pytest_gpuemu.engine.protocol import framing
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
+from pytest_gpuemu.engine.protocol import framing
 from pytest_gpuemu.engine.protocol.requests.stored import PassedCase
 from pytest_gpuemu.engine.store import known_failures
 from pytest_gpuemu.engine.verdict import Failure, Finding

@@ -53,6 +53,13 @@ found["submit"] = client.submit_output("shapeless", first["inputs"], output, fir
 good = client.fuzz_op_client_side("shapeless", lambda inputs: -inputs["input"], iterations=5, seed=4)
 bad = client.fuzz_op_client_side("shapeless", lambda inputs: inputs["input"] * 3, iterations=5, seed=4)
 found["fuzz"] = [good.passed, good.total, bad.failed]
+fuzzed = client.fuzz_op("twice_of_nine", seed=5, iterations=8)
+found["fuzz_op"] = [fuzzed.seed, fuzzed.total, fuzzed.passed + fuzzed.failed, len(fuzzed.failures)]
+worst = fuzzed.failures[0]
+found["run again"] = [client.reproduce(worst.seed).result.failures == worst.failures, worst.passed]
+smallest = client.minimize(worst.seed)
+found["smallest"] = [smallest.original_seed == worst.seed, smallest.minimized_shape, smallest.result.passed]
+found["client side"] = error_of(lambda: client.fuzz_op("twice"))
 found["unknown"] = error_of(lambda: client.validate_op("sofmax", {"x": x}, x))
 found["raises"] = error_of(lambda: client.validate_op("raises", {"input": x}, x))
 batch = client.get_test_batch("softmax", 20, dtypes=["bfloat16", "float32"])
@@ -111,6 +118,14 @@ def test_it_gets_cases_and_submits_outputs(found):
     assert (found["case"], found["batch"], found["submit"]) == ([True, True], 6, True)
     assert found["fuzz"] == [5, 5, 5]
     assert found["hundred"] == 100
+
+
+def test_it_lets_the_daemon_run_an_op(found):
+    assert found["fuzz_op"][:3] == [5, 8, 8]
+    assert 0 < found["fuzz_op"][3] < 8
+    assert found["run again"] == [True, False]
+    assert found["smallest"] == [True, [10], False]
+    assert "use fuzz_op_client_side('twice', op_fn=...)" in found["client side"]
 
 
 def test_it_gets_no_dtype_that_it_would_read_as_another(found):
