@@ -8,7 +8,7 @@ from pytest_gpuemu.engine.artifacts.ptxas import Frame, NoToolFits, assemble, re
 from pytest_gpuemu.engine.artifacts.tools import Tool
 from pytest_gpuemu.engine.errors import ArtifactError
 
-# Printed by ptxas 12.9 (-v, sm_80) for two kernels, of which the first calls a function and spills.
+# As ptxas 12.9 prints it (-v, sm_80), with other figures: the first kernel calls a function, and both spill.
 LOG = """\
 ptxas info    : 331 bytes gmem, 256 bytes cmem[3], 72 bytes cmem[4]
 ptxas info    : Compiling entry function 'callee' for 'sm_80'
@@ -25,7 +25,7 @@ ptxas info    : Function properties for vadd
 ptxas info    : Used 12 registers, used 0 barriers, 380 bytes cmem[0]
 ptxas info    : Compile time = 1.333 ms
 """
-# Of ptxas 11, and of one for sm_90, which says nothing of constants.
+# As an older ptxas prints it, and a newer one for sm_90, which says nothing of constants.
 OTHER_LOGS = """\
 ptxas info    : Compiling entry function 'old' for 'sm_52'
 ptxas info    : Function properties for old

@@ -5,9 +5,10 @@ Elsewhere: the figures (measured.py), keeping a baseline (the store).
 
 A figure that a user pays for (registers, spills, local and shared memory, fewer resident warps) is a
 regression where it got worse by more than `warn_threshold`, a warning up to there; spills or local memory
-where there were none are beyond any threshold. A pattern that is wanted (patterns.py) is a regression where
-it went or got narrower, a warning where a smaller share of the bytes moves so. The number of instructions is
-never more than a warning: unrolling a loop raises it and may be right.
+where there were none are beyond any threshold. More registers are no more than a warning where the same
+blocks have as many resident warps as before: registers cost nothing else. A pattern that is wanted
+(patterns.py) is a regression where it went or got narrower, a warning where a smaller share of the bytes
+moves so. The number of instructions is never more than a warning: unrolling a loop raises it and may be right.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ def compare(
                 incomparable[figure] = _missing(figure, baseline, current)
         elif before != now:
             judge = _cost if figure in _COSTS else _count
+            if figure == "register_count" and _keeps_occupancy(baseline, current):
+                judge = _free
             unit = current.sources[figure].partition(": ")[2]
             changes.append(
                 _change(figure, unit, before, now, judge, policies, _tools(figure, baseline, current))
@@ -65,6 +68,10 @@ def _cost(growth: float, threshold: float) -> str:
     if growth < 0:
         return "improvement"
     return "regression" if growth > threshold else "warning"
+
+
+def _free(growth: float, threshold: float) -> str:
+    return "improvement" if growth < 0 else "warning"
 
 
 def _count(growth: float, threshold: float) -> str:
@@ -89,6 +96,17 @@ def _change(
         growth=growth,
         verdict=judge(growth, policies.warn_threshold),
         message=f"{figure}: {before:g} -> {now:g} {unit}{_percent(growth)}{tools}",
+    )
+
+
+def _keeps_occupancy(baseline: KernelMetrics, current: KernelMetrics) -> bool:
+    """Whether blocks of the same size are known to have as many resident warps as before."""
+    before, now = baseline.occupancy, current.occupancy
+    return (
+        before is not None
+        and now is not None
+        and before.block_threads == now.block_threads
+        and now.warps >= before.warps
     )
 
 
