@@ -1,0 +1,185 @@
+"""Suspicions that are other inputs or other params to the same reference.
+
+Here: strides ignored, an operand forgotten or exchanged, an index off by one or narrowed, a param ignored,
+a tensor reversed or transposed. Elsewhere: the memory that wrong strides read (memory.py), a bug inside of
+the computation (rewrites.py), lanes beyond the end of an axis (padding.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose import memory
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.op import Array
+
+_BOUNDS = (1.0, 6.0, 10.0, 16.0, 20.0, 30.0, 50.0, 80.0, 88.0, 127.0, 448.0, 1e4, 65504.0)
+
+
+def input_hypotheses(case: Case) -> Iterator[Hypothesis]:
+    """The suspicions of this module, the likeliest first."""
+    yield from _misread(case)
+    yield from _indices(case)
+    yield from _operands(case)
+    yield from _params(case)
+    yield from _rearranged(case)
+    yield from _clamped(case)
+
+
+def _misread(case: Case) -> Iterator[Hypothesis]:
+    """One input read with wrong strides, then all of them as contiguous."""
+    dense = {}
+    for name, array in case.inputs.items():
+        if array.size < 2:
+            continue
+        for phrase, strides in memory.wrong_strides(case, name):
+            found = memory.read(case, name, strides)
+            if found is None:
+                break
+            if phrase == "as if it were contiguous":
+                dense[name] = found
+            yield _with(case, "strides", f"{name} is read {phrase}", {name: found}, has_unknown=True)
+    if len(dense) > 1:
+        text = "the inputs are read as if they were contiguous"
+        yield _with(case, "strides", text, dense, has_unknown=True)
+
+
+def _indices(case: Case) -> Iterator[Hypothesis]:
+    for x in case.op.inputs:
+        if x.kind == "values" or x.kind == "mask":
+            continue
+        given = case.originals[x.name]
+        limit = x.of.evaluate(case.plan.dims) if x.of is not None else int(given.max(initial=0)) + 1
+        for step in (-1, 1):
+            moved = np.clip(given + step, 0, max(limit - 1, 0)).astype(given.dtype)
+            yield _with(case, "index", f"{x.name} is off by one: {x.name} {step:+d} is used", {x.name: moved})
+        for kind in ("int8", "uint8", "int16"):
+            narrowed = given.astype(kind).astype(given.dtype)
+            if not np.array_equal(narrowed, given):
+                text = f"{x.name} is narrowed to {kind}, so that large indices wrap around"
+                wrapped = np.where(narrowed < 0, narrowed + limit, narrowed).astype(given.dtype)
+                for found in (narrowed, wrapped, np.clip(narrowed, 0, max(limit - 1, 0)).astype(given.dtype)):
+                    yield _with(case, "index", text, {x.name: found})
+        if x.ignore is not None and (given == x.ignore).any():
+            counted = np.where(given == x.ignore, 0, given).astype(given.dtype)
+            yield _with(case, "index", f"ignored entries of {x.name} are counted", {x.name: counted})
+
+
+def _operands(case: Case) -> Iterator[Hypothesis]:
+    """One input in the place of another, exchanged, forgotten, or one value of it used throughout."""
+    names = [x.name for x in case.op.inputs if x.kind == "values"]
+    arrays = case.originals
+    for at, one in enumerate(names):
+        for two in names[at + 1 :]:
+            if arrays[one].shape != arrays[two].shape or arrays[one].dtype != arrays[two].dtype:
+                continue
+            exchanged = {one: arrays[two], two: arrays[one]}
+            yield _with(case, "operand", f"{one} and {two} are exchanged", exchanged)
+            yield _with(case, "operand", f"{one} is used in place of {two}", {two: arrays[one]})
+            yield _with(case, "operand", f"{two} is used in place of {one}", {one: arrays[two]})
+    for name in names:
+        array = arrays[name]
+        if len(names) > 1:
+            for value, text in ((0, "is forgotten, or taken as 0"), (1, "is forgotten, or taken as 1")):
+                yield _with(case, "operand", f"{name} {text}", {name: np.full_like(array, value)})
+        yield _with(case, "sign", f"the sign of {name} is wrong", {name: -array.astype(np.float64)})
+
+
+def _params(case: Case) -> Iterator[Hypothesis]:
+    """A param that is ignored, or used in another form. A larger output is cropped to the kernel's."""
+    for name, value in case.params.items():
+        for other in _other_values(value):
+            negated = isinstance(value, float) and other == -value
+            yield Hypothesis(
+                kind="sign" if negated else "param",
+                text=f"the sign of {name} is wrong"
+                if negated
+                else f"{name}={value!r} is ignored: the output is that of {name}={other!r}",
+                outputs=partial(altered, case, params={name: other}, any_shape=True),
+            )
+        if isinstance(value, float) and value not in (0.0, 1.0):
+            for other, form in ((value * value, "squared"), (abs(value) ** 0.5, "its root")):
+                text = f"{name}={value!r} is used in another form ({form})"
+                yield Hypothesis(
+                    kind="constant", text=text, outputs=partial(altered, case, params={name: other})
+                )
+
+
+def _other_values(value: Any) -> Iterator[Any]:
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (other for other in dict.fromkeys((0, 1, value - 1, value + 1, -value)) if other != value)
+    elif isinstance(value, float):
+        yield from (other for other in (0.0, 1.0, -value) if other != value)
+    elif isinstance(value, tuple) and value and all(isinstance(part, int) for part in value):
+        for other in (0, 1):
+            if (changed := (other,) * len(value)) != value:
+                yield changed
+
+
+def _rearranged(case: Case) -> Iterator[Hypothesis]:
+    """An input transposed, reversed, moved by one, or with its heads in another order."""
+    for x in case.op.inputs:
+        array = case.originals[x.name]
+        if x.kind != "values" or array.size < 2:
+            continue
+        ndim = array.ndim
+        if ndim >= 2:
+            swapped = np.swapaxes(array, -1, -2)
+            text = f"{x.name} is read with its last two axes exchanged"
+            yield _with(case, "axis", text, {x.name: np.ascontiguousarray(swapped).reshape(array.shape)})
+        for axis in range(ndim):
+            if array.shape[axis] < 2:
+                continue
+            text = f"{x.name} is read in reverse along axis {axis}"
+            yield _with(case, "axis", text, {x.name: np.ascontiguousarray(np.flip(array, axis))})
+            for step in (1, -1):
+                text = f"{x.name} is read one place off along axis {axis}"
+                yield _with(case, "index", text, {x.name: np.roll(array, step, axis=axis)})
+        for axis, dim in enumerate(x.dims):
+            factors = [case.plan.dims[part] for part in dim.names if part in case.plan.dims]
+            if len(factors) == 2 and min(factors) > 1 and array.shape[axis] == factors[0] * factors[1]:
+                yield from _regrouped(case, x.name, axis, factors, str(dim))
+
+
+def _clamped(case: Case) -> Iterator[Hypothesis]:
+    """An input limited to what some format or some function can hold."""
+    for x in case.op.inputs:
+        if not x.is_floating or not case.originals[x.name].size:
+            continue
+        array = np.asarray(case.originals[x.name], dtype=np.float64)
+        for bound in _BOUNDS:
+            if (np.abs(array) > bound).any():
+                text = f"{x.name} is limited to {-bound:g} .. {bound:g}"
+                yield _with(case, "clamp", text, {x.name: np.clip(array, -bound, bound)})
+
+
+def _regrouped(case: Case, name: str, axis: int, factors: list[int], dim: str) -> Iterator[Hypothesis]:
+    """An axis of length H*G taken as G*H: heads that are mapped by % where / is meant."""
+    order = np.arange(factors[0] * factors[1]).reshape(factors).T.reshape(-1)
+    text = f"axis {axis} of {name}, {dim}, is mapped in the other order (a modulo where a division is meant)"
+    array = np.take(case.originals[name], order, axis=axis)
+
+    def outputs() -> Mapping[str, Array] | None:
+        found = altered(case, {name: array})
+        back = np.argsort(order)
+        return found and {
+            key: np.take(value, back, axis=axis)
+            if value.ndim > axis and value.shape[axis] == order.size
+            else value
+            for key, value in found.items()
+        }
+
+    yield Hypothesis(kind="head mapping", text=text, outputs=outputs)
+
+
+def _with(
+    case: Case, kind: str, text: str, inputs: Mapping[str, Array], *, has_unknown: bool = False
+) -> Hypothesis:
+    return Hypothesis(kind=kind, text=text, outputs=partial(altered, case, inputs), has_unknown=has_unknown)

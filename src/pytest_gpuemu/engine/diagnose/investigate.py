@@ -1,0 +1,186 @@
+"""Investigating a failure by running the kernel on further cases: plainer ones, and ones near a border.
+
+Here: which cases, in which order, and the budget. Elsewhere: what a single failure tells (diagnosing.py), the
+condition (when.py, confirm.py), the suspicion (suspect.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.confirm import elements, find_condition, smallest, with_edits
+from pytest_gpuemu.engine.diagnose.diagnosing import diagnosis_of, look_at
+from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
+from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
+from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.plan import Plan
+from pytest_gpuemu.engine.second_run import KeptOutput, keep, what_differs
+from pytest_gpuemu.engine.stale_memory import make_stale
+from pytest_gpuemu.engine.verdict import Verdict
+
+MOST_CASES, MOST_SECONDS = 40, 6.0
+_PLAINEST = ("float32", "float64", "float16", "bfloat16")
+_LARGE, _SMALLER = 2**15, 161
+_MOST_SEEN = 4
+_ALIGNED, _SHORT = 64, 4
+MOST_SECONDS_A_SEARCH = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """A case that was run, with its verdict."""
+
+    case: Case
+    verdict: Verdict
+
+
+Run = Callable[[str], Observed | None]
+
+
+def investigate(
+    case: Case,
+    verdict: Verdict,
+    run: Run,
+    *,
+    passed: Sequence[Plan] = (),
+    failed: Sequence[Plan] = (),
+    max_cases: int = MOST_CASES,
+    time_s: float = MOST_SECONDS,
+    clock: Callable[[], float] = time.monotonic,
+) -> Diagnosis:
+    """What is known of a failure, with further cases run to learn more of it.
+
+    run(case_id) runs the kernel on a case and gives what was observed, with the verdict's arrays; None where
+    it could not be run or raised. passed and failed are the cases of the campaign, if there was one. At most
+    max_cases runs are made, none is begun after time_s seconds of clock. Raises what run raises.
+    """
+    work = _Investigation(case.op, run, max_cases, clock, clock() + time_s)
+    small = elements(case.plan) <= _LARGE
+    first = look_at(case, verdict, work.search_s(small))
+    seen = [first]
+    needs = work.probe(case.plan, seen)
+    for plan in smallest([plan for plan in failed if plan.case_id != case.plan.case_id]):
+        if len(seen) >= _MOST_SEEN or elements(plan) > _LARGE:
+            break
+        work.fails(plan, seen, "further")
+    condition = find_condition(
+        case.op,
+        [*failed, *work.failed] if failed else [case.plan, *work.failed],
+        [*passed, *work.passed],
+        work.fails,
+    )
+    return diagnosis_of(first, condition, suspect(seen, needs, condition))
+
+
+class _Investigation:
+    """The runs that were made, and what is left of the budget."""
+
+    def __init__(self, op: Op, run: Run, max_cases: int, clock: Callable[[], float], deadline: float) -> None:
+        self.op = op
+        self.cases = 0
+        self.failed: list[Plan] = []
+        self.passed: list[Plan] = []
+        self._run = run
+        self._max_cases = max_cases
+        self._clock = clock
+        self._deadline = deadline
+
+    def observe(self, plan: Plan) -> Observed | None:
+        """Run one case; None where the budget is spent."""
+        if self.cases >= self._max_cases or self._clock() >= self._deadline:
+            return None
+        self.cases += 1
+        return self._run(plan.case_id)
+
+    def search_s(self, small: bool = True) -> float:
+        """How long suspected bugs of one case may be looked for."""
+        return min(MOST_SECONDS_A_SEARCH, max(0.0, self._deadline - self._clock()) / 3) if small else 0.0
+
+    def fails(self, plan: Plan, seen: list[Seen] | None = None, role: str = "further") -> bool | None:
+        """Whether the kernel fails a case; None where that cannot be told."""
+        observed = self.observe(plan)
+        if observed is None or observed.verdict.status == "undetermined":
+            return None
+        if observed.verdict.failed and seen is not None and self._clock() < self._deadline:
+            found = look_at(observed.case, observed.verdict, self.search_s(elements(plan) <= _LARGE))
+            seen.append(replace(found, role=role))
+        if seen is not None:
+            (self.failed if observed.verdict.failed else self.passed).append(plan)
+        return observed.verdict.failed
+
+    def probe(self, plan: Plan, seen: list[Seen]) -> Needs:
+        """Run the case made plain, and where that passes, plain but for one thing each."""
+        whole = self._plain(plan)
+        fails = None if whole is None else self.fails(whole, seen, "plain")
+        if whole is None or fails is None:
+            return Needs()
+        if fails:
+            aligned = with_edits(self.op, whole, {"dims": _aligned(whole)})
+            fails_aligned = None
+            if aligned is not None and aligned.dims != whole.dims and elements(aligned) <= 4 * _LARGE:
+                fails_aligned = self.fails(aligned, seen, "aligned")
+            unwritten, differs = self._run_again(whole)
+            return Needs(plain=True, aligned=fails_aligned, unwritten=unwritten, nondeterministic=differs)
+        alone = set()
+        for thing in ("layout", "values", "dtype"):
+            other = self._plain(plan, keeping=thing)
+            if other is not None and _differ(other, whole) and self.fails(other, seen, "further"):
+                alone.add(thing)
+        return Needs(plain=False, alone=frozenset(alone))
+
+    def _plain(self, plan: Plan, keeping: str | None = None) -> Plan | None:
+        """The case in float32 with ordinary values and contiguous inputs, all but one of these."""
+        changes: dict[str, Any] = {}
+        if keeping != "dtype":
+            dtype = next((dtype for dtype in _PLAINEST if dtype in self.op.dtypes), None)
+            if dtype is not None:
+                changes["dtype"] = dtype
+        if keeping != "layout":
+            changes["layouts"] = dict.fromkeys(plan.layouts, "contiguous")
+        if keeping != "values":
+            ordinary = {}
+            for x in self.op.inputs:
+                allowed = x.values if x.values is not None else self.op.values
+                if x.kind == "values" and plan.values[x.name] not in ("normal", "uniform"):
+                    name = next((name for name in ("normal", "uniform") if name in allowed), None)
+                    if name is not None:
+                        ordinary[x.name] = name
+            changes["values"] = ordinary
+        if elements(plan) > _LARGE:
+            changes["dims"] = {name: _SMALLER for name, size in plan.dims.items() if size > _SMALLER}
+        return with_edits(self.op, plan, changes)
+
+    def _run_again(self, plan: Plan) -> tuple[str | None, str | None]:
+        """What three runs of a case, with poison in freed memory, say of unwritten elements and races."""
+        outputs: list[dict[str, KeptOutput]] = []
+        for which in (None, 1, 0):
+            between = [] if which is None else make_stale(outputs[0].values(), which)
+            observed = self.observe(plan)
+            del between
+            if observed is None:
+                return None, None
+            outputs.append(
+                {
+                    comparison.name: replace(kept, library=self.op.library)
+                    for comparison in observed.verdict.comparisons
+                    if comparison.output is not None and comparison.interpreted is None
+                    for kept in keep({comparison.name: comparison.output}).values()
+                }
+            )
+        if any(found.keys() != outputs[0].keys() for found in outputs):
+            return None, None
+        kinds = {finding.kind: finding.message for finding in what_differs(self.op, *outputs)}
+        return kinds.get("Unwritten"), kinds.get("Nondeterministic")
+
+
+def _aligned(plan: Plan) -> dict[str, int]:
+    """Every dim but the shortest ones as a multiple of 64."""
+    return {name: -(-size // _ALIGNED) * _ALIGNED for name, size in plan.dims.items() if size > _SHORT}
+
+
+def _differ(one: Plan, two: Plan) -> bool:
+    return replace(one, edits="") != replace(two, edits="")

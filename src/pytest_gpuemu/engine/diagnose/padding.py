@@ -1,0 +1,122 @@
+"""Suspicions of the lanes beyond the end of an axis: those that a missing mask lets into a reduction.
+
+Here: the case with an axis lengthened to a multiple of a block, by zeros or by the memory that lies there,
+and the reference on it whose reductions leave these lanes out, but for one or all of them. Elsewhere: reading
+that memory (memory.py), the steps of the reference (program.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose import memory
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
+from pytest_gpuemu.engine.diagnose.program import Step, run_with
+from pytest_gpuemu.engine.diagnose.rewrites import BLOCKS, described, reduced_axis, restricted, scalar_place
+from pytest_gpuemu.engine.op import Array
+
+_MEMORY = "hold what lies behind in memory"
+_ZEROS, _SENTINEL = "hold 0", "hold -10000"
+_NUMBERS = {_ZEROS: 0.0, _SENTINEL: -1e4}
+
+
+def padding_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
+    """For each dim that some step reduces: its lanes up to the next multiple of each block take part."""
+    names = [x.name for x in case.op.inputs]
+    fills: list[tuple[str, str | None]] = [(_ZEROS, None), (_MEMORY, None)]
+    if any(step.name in ("exp", "maximum.reduce") for step in steps):
+        fills.append((_SENTINEL, None))
+    if len(names) > 1:
+        fills += [(_MEMORY, name) for name in names]
+    for dim, size in case.plan.dims.items():
+        reducing = [step for step in steps if _length(step) == size]
+        if not reducing or size < 1:
+            continue
+        lengths = dict.fromkeys(-(-size // block) * block for block in BLOCKS[:6])
+        for length in lengths:
+            if length == size:
+                continue
+            for fill, owner in fills:
+                inputs = _lengthened(case, dim, length, fill, owner)
+                if inputs is None:
+                    continue
+                of = "" if owner is None else f" of {owner}"
+                where = f"the lanes{of} from {dim} = {size} up to {length}, which {fill}, take part"
+                for leaking in (None, *reducing) if owner is None else (None,):
+                    at = "in the reductions" if leaking is None else f"in {described(leaking)}"
+                    yield Hypothesis(
+                        kind="tail",
+                        text=f"{where} {at}",
+                        outputs=_Run(case, dim, size, length, inputs, leaking),
+                        has_unknown=fill == _MEMORY,
+                    )
+
+
+class _Run:
+    """The reference on lengthened inputs; calling it gives the outputs in their own shape."""
+
+    def __init__(
+        self,
+        case: Case,
+        dim: str,
+        size: int,
+        length: int,
+        inputs: Mapping[str, Array],
+        leaking: Step | None,
+    ) -> None:
+        self.case, self.dim, self.size, self.length = case, dim, size, length
+        self.inputs, self.leaking = inputs, leaking
+
+    def __call__(self) -> Outputs | None:
+        found = run_with(self.case, self._step, clamps=True, inputs=self.inputs, dims={self.dim: self.length})
+        if found is None:
+            return None
+        return {name: self._cropped(array) for name, array in found.items()}
+
+    def _step(self, step: Step) -> Any:
+        if _length(step) == self.length and self.leaking is not None and step.number != self.leaking.number:
+            return restricted(step, slice(0, self.size))
+        place = scalar_place(step)
+        if place is not None and step.args[place] == self.length:  # a count is that of the real elements
+            args = list(step.args)
+            args[place] = float(self.size)
+            return step.again(*args)
+        return step.compute()
+
+    def _cropped(self, array: Array) -> Array:
+        return array[tuple(slice(0, self.size) if n == self.length else slice(None) for n in array.shape)]
+
+
+def _length(step: Step) -> int | None:
+    axis = reduced_axis(step)
+    return None if axis is None else int(step.args[0].shape[axis])
+
+
+def _lengthened(case: Case, dim: str, length: int, fill: str, owner: str | None) -> dict[str, Array] | None:
+    """The inputs with every axis of that dim lengthened; None where the memory there is not known.
+
+    With an owner the lanes of that input alone hold the fill, those of the others 0.
+    """
+    found: dict[str, Array] = {}
+    for x in case.op.inputs:
+        axes = [axis for axis, expr in enumerate(x.dims) if str(expr) == dim]
+        if not axes:
+            continue
+        if x.kind != "values":
+            return None
+        array = case.originals[x.name]
+        shape = tuple(length if axis in axes else size for axis, size in enumerate(array.shape))
+        if fill == _MEMORY and owner in (None, x.name):
+            behind = memory.read(case, x.name, memory.true_strides(case, x.name), shape)
+            if behind is None:
+                return None
+            found[x.name] = behind
+        else:
+            padded = np.full(shape, _NUMBERS.get(fill, 0.0))
+            padded[tuple(map(slice, array.shape))] = array
+            found[x.name] = padded
+    return found if owner is None or owner in found else None

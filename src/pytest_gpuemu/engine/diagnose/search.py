@@ -1,0 +1,112 @@
+"""The search among suspected bugs for those that give what the kernel gave.
+
+Here: the order, the budget, and the choice among several that agree. Elsewhere: the suspicions (inputs.py,
+padding.py, rewrites.py, fitting.py, precision.py), what agreement means (evidence.py).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Agreement, Wrong
+from pytest_gpuemu.engine.diagnose.fitting import fitted_hypotheses
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
+from pytest_gpuemu.engine.diagnose.inputs import input_hypotheses
+from pytest_gpuemu.engine.diagnose.padding import padding_hypotheses
+from pytest_gpuemu.engine.diagnose.precision import precision_hypotheses
+from pytest_gpuemu.engine.diagnose.program import record
+from pytest_gpuemu.engine.diagnose.rewrites import step_hypotheses
+from pytest_gpuemu.engine.op import Array
+
+MOST_SECONDS = 1.0
+_MOST_ELEMENTS = 2**18
+# What is known only in part (memory of others) must still say something of so many of the wrong elements.
+_LEAST_KNOWN = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A suspected bug that gives what the kernel gave."""
+
+    kind: str
+    text: str
+    agreement: Agreement
+    rank: int
+
+
+def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) -> list[Shown]:
+    """The suspected bugs that account for every wrong output of a case, the likeliest first.
+
+    No further one is tried after time_s seconds of this thread's own time. Nothing for a case so large that a
+    run of its reference takes long.
+    """
+    sizes = [array.size for array in case.originals.values()] + [wrong.output.size for wrong in wrongs]
+    if not wrongs or sum(sizes) > _MOST_ELEMENTS:
+        return []
+    started = time.thread_time()
+    found: list[Shown] = []
+    seen: set[str] = set()
+    with np.errstate(all="ignore"):
+        for rank, hypothesis in enumerate(_all(case, wrongs)):
+            if time.thread_time() - started > time_s:
+                break
+            outputs = hypothesis.outputs()
+            if outputs is None:
+                continue
+            agreement = _agreement(hypothesis, wrongs, outputs)
+            if agreement is None or not agreement.fits:
+                continue
+            if hypothesis.is_fitted and agreement.bits < 2 * ENOUGH_BITS:
+                continue
+            if hypothesis.full_text not in seen:
+                seen.add(hypothesis.full_text)
+                found.append(
+                    Shown(kind=hypothesis.kind, text=hypothesis.full_text, agreement=agreement, rank=rank)
+                )
+    return found
+
+
+def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
+    yield from input_hypotheses(case)
+    steps = record(case)
+    yield from step_hypotheses(case, steps)
+    yield from padding_hypotheses(case, steps)
+    yield from precision_hypotheses(case, steps)
+    if len(wrongs) == 1:
+        yield from fitted_hypotheses(case, wrongs[0], steps)
+
+
+def _cropped(array: Array | None, shape: tuple[int, ...]) -> Array | None:
+    """The first elements along each axis, where the output became larger; None where it is smaller."""
+    if array is None or array.ndim != len(shape):
+        return None
+    if any(given < wanted for given, wanted in zip(array.shape, shape, strict=True)):
+        return None
+    return array[tuple(map(slice, shape))]
+
+
+def _agreement(hypothesis: Hypothesis, wrongs: list[Wrong], outputs: Outputs) -> Agreement | None:
+    """How well all wrong outputs agree at once: the smallest shares, all the evidence."""
+    found = []
+    for wrong in wrongs:
+        suspected = _cropped(outputs.get(wrong.name), wrong.shape)
+        if suspected is None:
+            return None
+        values = np.asarray(suspected, dtype=np.float64)
+        valid = None
+        if hypothesis.has_unknown:
+            valid = np.ones(values.size, dtype=bool)
+            unknown = np.isnan(values.reshape(-1)[wrong.at]) & ~np.isnan(wrong.output)
+            valid[wrong.at[unknown]] = False
+            if valid[wrong.at[wrong.exceeding]].mean() < _LEAST_KNOWN:
+                return None
+        agreement = wrong.agreement(values, valid)
+        if agreement is None:
+            return None
+        found.append(agreement)
+    return Agreement(min(x.explained for x in found), min(x.kept for x in found), sum(x.bits for x in found))

@@ -1,0 +1,317 @@
+"""The suspicion: which cause where, how and when agree on.
+
+Here: what each clue is evidence for, and the choice. It is silent where the clues say nothing or contradict
+each other. Elsewhere: the clues (where.py, how.py, when.py), the suspected bugs that were computed
+(search.py).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Suspicion
+from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS
+from pytest_gpuemu.engine.diagnose.search import Shown
+from pytest_gpuemu.engine.plan import Plan
+from pytest_gpuemu.engine.verdict import Verdict
+
+# What a kind of suspicion is called in a report.
+NAMES: Mapping[str, str] = {
+    "accumulator": "an accumulator is overwritten or not reset",
+    "axis": "a wrong axis",
+    "carry": "what is carried from block to block is lost",
+    "causal": "the causal mask is misplaced",
+    "clamp": "a value is clamped that should not be",
+    "constant": "a wrong constant",
+    "count": "a wrong count to divide by",
+    "dtype": "a wrong output dtype",
+    "eps": "eps is wrong or misplaced",
+    "factor": "a factor is missing or wrong",
+    "formula": "a wrong formula",
+    "head mapping": "heads are mapped in the wrong order",
+    "index": "a wrong index",
+    "index overflow": "an offset overflows 32 bits",
+    "init": "a running maximum or minimum starts at a finite value",
+    "input modified": "the kernel writes into its input",
+    "loop bound": "a loop ends early",
+    "lost update": "updates are lost: a store where an atomic addition is meant",
+    "mask": "a mask is not applied, or not everywhere",
+    "missing maximum": "the maximum is not subtracted before exp",
+    "nan": "NaN or infinity is swallowed",
+    "nan made": "infinities that cancel give NaN",
+    "operand": "an operand is forgotten or mixed up",
+    "out of bounds": "the kernel writes outside of its output",
+    "overflow": "a step on the way overflows",
+    "param": "a param is ignored or misused",
+    "precision": "a value is kept in too low a precision",
+    "race": "a race, or memory that is read before it is written",
+    "rescale": "older blocks are not rescaled in an online softmax",
+    "sign": "a wrong sign or exchanged operands",
+    "stale": "a result of an earlier call is given again",
+    "strides": "strides are ignored: the kernel reads as if its input were contiguous",
+    "tail": "a tail mask leaks: lanes beyond the end of an axis take part",
+    "term": "a term is missing",
+    "unstable": "an unstable form: a difference of large numbers loses the digits",
+    "unwritten": "part of the output is never written (grid, bound or mask of the store)",
+}
+
+# Of several suspicions that agree as well, the first of these: a bug that many kernels have before a chance.
+_PRIORITY = (
+    "strides",
+    "accumulator",
+    "lost update",
+    "rescale",
+    "carry",
+    "tail",
+    "loop bound",
+    "head mapping",
+    "causal",
+    "missing maximum",
+    "nan",
+    "init",
+    "eps",
+    "count",
+    "param",
+    "factor",
+    "operand",
+    "axis",
+    "index",
+    "sign",
+    "mask",
+    "term",
+    "formula",
+    "clamp",
+    "constant",
+    "precision",
+)
+_FINDINGS = {
+    "InputModified": "input modified",
+    "Unwritten": "unwritten",
+    "GuardOverwritten": "out of bounds",
+    "Cached": "stale",
+    "DTypeMismatch": "dtype",
+}
+# In float32, rounding alone makes less than this of the largest value.
+_SLIGHT_LEAST = 2.0**-20
+_MOST_WEAK = 3
+_INDEX_KINDS = {
+    "index",
+    "offsets",
+    "permutation",
+}  # what a plan has in the place of these inputs' distributions
+_OF_PARTIAL_BLOCKS = {"tail", "loop bound"}
+_TAILS = {"tail", "last", "flat tail"}
+# How elements are wrong, where that says why by itself.
+_FROM_HOW = (
+    (("index in block", "narrowed"), "index"),
+    (("log of zero",), "unstable"),
+    (("nan lost", "nonfinite lost"), "nan"),
+    (("transposed", "reversed"), "axis"),
+    (("shifted",), "index"),
+    (("sign",), "sign"),
+    (("rounded",), "precision"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What one failing case showed. searched: suspected bugs were looked for.
+
+    role is "first" (the failure itself), "plain", "aligned" or "further".
+    """
+
+    plan: Plan
+    verdict: Verdict
+    where: Sequence[Clue] = ()
+    how: Sequence[Clue] = ()
+    shown: Sequence[Shown] = ()
+    searched: bool = True
+    role: str = "first"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Needs:
+    """What a failing case needs in order to fail, as found by making it plain.
+
+    plain: it fails with everything plain; None where that was not tried. alone: otherwise the things that
+    suffice alone, of "layout", "values", "dtype". aligned: whether it fails with every dim a multiple of 64.
+    unwritten: what showed that elements were never written.
+    """
+
+    plain: bool | None = None
+    alone: frozenset[str] = frozenset()
+    aligned: bool | None = None
+    unwritten: str | None = None
+    nondeterministic: str | None = None
+
+
+def suspect(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
+    """The suspicion that all clues speak for, or None. seen begins with the failure itself."""
+    return (
+        _by_findings(seen, needs)
+        or _by_row_maximum(seen)
+        or _by_shown(seen, needs)
+        or _by_nondeterminism(seen, needs)
+        or _by_clues(seen, needs, condition)
+    )
+
+
+def _by_findings(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """What the checks beyond values have found, which is a cause by itself."""
+    kinds = [finding.kind for finding in seen[0].verdict.findings]
+    for kind, suspicion in _FINDINGS.items():
+        if kind in kinds:
+            message = seen[0].verdict.findings[kinds.index(kind)].message
+            return _named(suspicion, "shown", message.partition(": ")[2] or message)
+    if needs.unwritten is not None:
+        return _named("unwritten", "shown", needs.unwritten)
+    return None
+
+
+def _by_row_maximum(seen: Sequence[Seen]) -> Suspicion | None:
+    """Rows that are off by their own maximum, or exp of it, in most of the cases."""
+    named = []
+    for one in seen:
+        for clue in one.how:
+            if clue.kind in ("row ratio", "row offset") and "maximum" in (clue.evidence.get("name") or ""):
+                named.append(clue.text)
+    return _named("missing maximum", "likely", named[0]) if 2 * len(named) > len(seen) else None
+
+
+def _by_nondeterminism(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    for finding in seen[0].verdict.findings:
+        if finding.kind == "Nondeterministic":
+            return _named("race", "likely", finding.message)
+    return None if needs.nondeterministic is None else _named("race", "likely", needs.nondeterministic)
+
+
+def _by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """The suspected bug that gives the output of most of the cases, and of the plainest above all."""
+    searched = [one for one in seen if one.searched]
+    strong = [_best_by_kind(one, enough=True) for one in searched]
+    votes = Counter(kind for found in strong for kind in found)
+    if votes:
+        least = max(1.0, len(searched) / 2)
+        leading = {kind for kind, count in votes.items() if count >= least}
+        for role in ("plain", "aligned"):
+            decisive = [found for one, found in zip(searched, strong, strict=True) if one.role == role]
+            if decisive and decisive[0]:
+                leading &= set(decisive[0])
+            elif decisive and role == "plain":
+                leading = {kind for kind in leading if votes[kind] > 1}
+        if leading:
+            return _chosen(leading, strong, votes, needs)
+    weak = [_best_by_kind(one, enough=False) for one in searched]
+    if len(weak) < 2:
+        return None
+    common = set.intersection(*map(set, weak)) - {"precision", "constant"}
+    common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
+    return _chosen(common, weak, Counter(common), needs) if 0 < len(common) <= _MOST_WEAK else None
+
+
+def _best_by_kind(one: Seen, *, enough: bool) -> dict[str, Shown]:
+    """Of each kind of suspected bug that agrees with a case, the one with the most evidence."""
+    kinds: dict[str, Shown] = {}
+    for shown in one.shown:
+        if enough and not shown.agreement.is_enough:
+            continue
+        if shown.kind not in kinds or shown.agreement.bits > 1.05 * kinds[shown.kind].agreement.bits:
+            kinds[shown.kind] = shown
+    return kinds
+
+
+def _chosen(
+    leading: set[str], found: Sequence[Mapping[str, Shown]], votes: Counter[str], needs: Needs
+) -> Suspicion:
+    best = {
+        kind: max((shown[kind] for shown in found if kind in shown), key=lambda shown: shown.agreement.bits)
+        for kind in leading
+    }
+    if needs.aligned is False and leading & _OF_PARTIAL_BLOCKS:
+        leading = leading & _OF_PARTIAL_BLOCKS
+    elif needs.aligned is True and leading - {"tail"}:
+        leading = leading - {"tail"}
+    most = max(votes[kind] for kind in leading)
+    leading = {kind for kind in leading if votes[kind] == most}
+    strongest = max(best[kind].agreement.bits for kind in leading)
+    leading = {kind for kind in leading if best[kind].agreement.bits >= 0.8 * strongest}
+    chosen = min(leading, key=_PRIORITY.index)
+    return _named(chosen, "shown", best[chosen].text)
+
+
+def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
+    """What follows from how the elements are wrong, and when."""
+    by_kind = [{clue.kind: clue for clue in one.how} for one in seen]
+    how = {kind: clue for found in reversed(by_kind) for kind, clue in found.items()}
+    often = {kind for kind in how if 2 * sum(kind in found for found in by_kind) > len(by_kind)}
+    where = {clue.kind: clue for one in reversed(seen) for clue in one.where}
+    plain = next((found for one, found in zip(seen, by_kind, strict=True) if one.role == "plain"), None)
+    decisive = often if plain is None else set(plain)
+    for kinds, suspicion in _FROM_HOW:
+        kind = next((kind for kind in kinds if kind in often), None)
+        if kind is not None:
+            return _named(suspicion, "likely", how[kind].text)
+    if needs.plain is False:
+        found = _by_needs(seen, needs, how)
+        if found is not None:
+            return found
+    if condition is not None and (found := _by_condition(seen[0].plan, condition)) is not None:
+        return found
+    if "zeros" in decisive and _TAILS & set(where):
+        return _named("unwritten", "likely", where[min(_TAILS & set(where))].text, how["zeros"].text)
+    if "slight" in decisive:
+        hints = [hint for one in seen for hint in one.verdict.hints]
+        if any("less stable form" in hint for hint in hints) and needs.plain is not True:
+            return _named("unstable", "likely", how["slight"].text)
+        if needs.plain is True and how["slight"].evidence["share"] >= _SLIGHT_LEAST:
+            return _named("precision", "likely", how["slight"].text)
+        if any("storage" in hint for hint in hints):
+            return _named("precision", "likely", how["slight"].text)
+    ratio = how.get("ratio")
+    if "ratio" in decisive and ratio is not None and ratio.evidence.get("name"):
+        return _named("factor", "likely", ratio.text)
+    return None
+
+
+def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Suspicion | None:
+    """What a failure that passes when made plain says by the one thing that it needs."""
+    values = set(seen[0].plan.values.values())
+    if needs.alone == {"layout"}:
+        if "huge" in seen[0].plan.layouts.values():
+            return _named(
+                "index overflow", "likely", "it fails where an input's strides are huge, and passes where not"
+            )
+        return _named("strides", "likely", "the same case passes where its inputs are contiguous")
+    if needs.alone == {"values"}:
+        if values & {"nonfinite", "nonfinite_rows"} and "nan made" in how:
+            return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
+        if values & {"near_equal", "one_signed", "root"} and "slight" in how:
+            return _named(
+                "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
+            )
+        if values & {"large", "wide", "root"} and {"nan made", "inf made"} & set(how):
+            return _named("overflow", "likely", "it fails where values are large, with NaN or infinity")
+    return None
+
+
+def _by_condition(plan: Plan, condition: Condition) -> Suspicion | None:
+    """What the condition alone says."""
+    if "layout" in condition.kinds:
+        return _named("strides", "likely", f"it fails only where {condition.terms[0]}")
+    if condition.kinds == ("above",):
+        border = int(condition.terms[0].rpartition(" ")[2])
+        if border in (127, 128, 255, 256, 32767, 32768, 65535, 65536) and _INDEX_KINDS & set(
+            plan.values.values()
+        ):
+            return _named(
+                "index", "likely", f"it fails where {condition.terms[0]}: an index is kept in too few bits"
+            )
+    return None
+
+
+def _named(kind: str, certainty: str, *because: str) -> Suspicion:
+    return Suspicion(
+        kind=kind, text=f"{NAMES[kind]}: {because[0]}", certainty=certainty, because=tuple(because)
+    )
