@@ -45,8 +45,8 @@ def pressure(values: int, directives: str = "", target: str = "sm_80") -> str:
     stores = "\n".join(f"st.global.f32 [%rd1+{4 * (values - 1 - i)}], %f{i};" for i in range(values))
     return (
         f".version 7.8\n.target {target}\n.address_size 64\n.visible .entry hold(.param .u64 p)\n"
-        f"{directives}\n{{\n.reg .f32 %f<{values}>;\n.reg .b64 %rd<2>;\nld.param.u64 %rd1, [p];\n{loads}\nbar.sync 0;\n"
-        f"{stores}\nret;\n}}\n"
+        f"{directives}\n{{\n.reg .f32 %f<{values}>;\n.reg .b64 %rd<2>;\nld.param.u64 %rd1, [p];\n{loads}\n"
+        f"bar.sync 0;\n{stores}\nret;\n}}\n"
     )
 
 

@@ -8,7 +8,7 @@ regression where it got worse by more than `warn_threshold`, a warning up to the
 where there were none are beyond any threshold. More registers are no more than a warning where the same
 blocks have as many resident warps as before: registers cost nothing else. A pattern that is wanted
 (patterns.py) is a regression where it went or got narrower, a warning where a smaller share of the bytes
-moves so. The number of instructions is never more than a warning: unrolling a loop raises it and may be right.
+moves so. The number of instructions is never more than a warning: unrolling a loop may be right.
 """
 
 from __future__ import annotations
