@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from pytest_gpuemu.engine.errors import StoreError
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult, known_failures, pruning
 
 MAX_SEED = 2**64 - 1
@@ -138,72 +135,3 @@ def test_what_was_committed_survives_kill_9(tmp_path):
 
     assert done.returncode == -9, done.stderr
     assert [row.seed for row in known_failures(tmp_path / "s")] == list(range(20))
-
-
-def test_a_corrupt_file_is_named_and_left_as_it_is(tmp_path):
-    file = tmp_path / "gpuemu.db"
-    file.write_bytes(b"no database" * 1000)
-
-    with pytest.raises(StoreError) as caught:
-        Store(tmp_path)
-    assert str(caught.value) == (
-        f"{file}: cannot be read as a store (file is not a database), and is left as it is; "
-        f"move it aside to start a new one: mv {file} {file}.old"
-    )
-    with pytest.raises(StoreError, match="cannot be read as a store"):
-        known_failures(tmp_path)
-    assert file.read_bytes() == b"no database" * 1000
-
-
-def test_a_store_of_another_version_is_left_as_it_is(tmp_path):
-    Store(tmp_path).close()
-    with sqlite3.connect(tmp_path / "gpuemu.db") as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-
-    with pytest.raises(StoreError, match=r"has store version 99, this pytest-gpuemu reads version \d and"):
-        Store(tmp_path)
-    with pytest.raises(StoreError, match="has store version 99"):
-        known_failures(tmp_path)
-
-
-def test_another_programs_database_is_left_as_it_is(tmp_path):
-    with sqlite3.connect(tmp_path / "gpuemu.db") as connection:
-        connection.execute("CREATE TABLE theirs (x)")
-    connection.close()
-
-    with pytest.raises(StoreError, match="is an SQLite file of another program"):
-        Store(tmp_path)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
-def test_a_readonly_folder_is_said(tmp_path):
-    tmp_path.chmod(0o500)
-
-    with pytest.raises(StoreError, match="writable"):
-        Store(tmp_path)
-
-
-def test_a_folder_that_cannot_be_made_is_said(tmp_path):
-    (tmp_path / "file").write_text("", encoding="utf-8")
-
-    with pytest.raises(StoreError, match="cannot hold the store"):
-        Store(tmp_path / "file" / ".gpuemu")
-
-
-def test_a_full_disk_is_said_and_loses_nothing(tmp_path):
-    store = Store(tmp_path)
-    add_failure(store, 1)
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")  # SQLite answers as it does on a full disk
-
-    with pytest.raises(StoreError, match="free some disk space"):
-        store.add_results(
-            StoredResult(
-                test_id="t", op="o", seed=seed, passed=True, timestamp=0.0, body={"text": "x" * 10_000}
-            )
-            for seed in range(10)
-        )
-
-    store.close()
-    assert [row.seed for row in known_failures(tmp_path)] == [1]
