@@ -15,7 +15,20 @@ op_timeout_s = 2
 op_memory_mb = 2048
 reference_timeout_s = 3
 """
-FUNCTIONS = ("right", "tail", "raises", "hangs", "aborts", "exits", "eats", "scribbles", "fills", "nothing")
+FUNCTIONS = (
+    "right",
+    "tail",
+    "raises",
+    "hangs",
+    "aborts",
+    "exits",
+    "eats",
+    "scribbles",
+    "half",
+    "changes",
+    "fills",
+    "nothing",
+)
 # The references of these fail; the op is `right`.
 REFERENCES = ("raises", "hangs", "aborts")
 OPS = """
@@ -44,6 +57,15 @@ def scribbles(x):
     y = 2 * x
     x[0] = 7
     return y
+
+def half(x, y): y[: len(y) // 2] = 2 * x[: len(y) // 2]
+
+calls = 0
+
+def changes(x):
+    global calls
+    calls += 1
+    return 2 * x if calls % 2 else np.nextafter(2 * x, np.float32(9))
 
 def fills(x, y): y[...] = 2 * x
 def nothing(x): return None
@@ -144,6 +166,8 @@ def test_a_wrong_op_fails_and_its_failures_are_kept(client):
         ("eats", "ExecutionError", "Unable to allocate 16.0 GiB", "in eats"),
         ("nothing", "ExecutionError", "None", "float32"),
         ("scribbles", "InputModified", "input x: 1 of", "modified"),
+        ("half", "NaNDetected", "50 of 100 elements", "50 of 100 elements (50.0%) were never written"),
+        ("changes", "Nondeterministic", "differ between two runs of the same case", "then"),
         ("broken_script", "ExecutionError", "ended with exit status 1", "ValueError: more than ten"),
         ("reference_raises", "ReferenceError", "ZeroDivisionError", "in raises"),
         ("reference_hangs", "ReferenceError", "the reference took longer than 3 s", "reference_timeout_s"),

@@ -15,8 +15,8 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pytest_gpuemu.engine import arrays, checks
-from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine import arrays, checks, second_run
+from pytest_gpuemu.engine.case import Case, build_case
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, OutputError, ProtocolError, ScriptFailed
 from pytest_gpuemu.engine.execution import is_script, runnable_entry
@@ -29,11 +29,15 @@ from pytest_gpuemu.engine.references import call_by_name, optional_params
 from pytest_gpuemu.engine.requested_ops import requested_op
 from pytest_gpuemu.engine.resolve import load_function
 from pytest_gpuemu.engine.scripts import Script
+from pytest_gpuemu.engine.second_run import KeptOutput
+from pytest_gpuemu.engine.stale_memory import make_stale
 from pytest_gpuemu.engine.user_code import Called, call
 from pytest_gpuemu.engine.verdict import Finding
 from pytest_gpuemu.engine.wire_arrays import to_tensor
 from pytest_gpuemu.engine.worker_loop import Ask, run_worker
 
+# A larger case runs once.
+_FEW_ELEMENTS = 2**14
 _KERNELS: dict[str, Callable[..., Any]] = {}
 
 
@@ -65,6 +69,8 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
     except (OutputError, ProtocolError) as error:
         return _reply(error=_error(str(error), "", "output"), duration_ms=duration_ms)
     findings = _memory_findings(case, given, taken, handed)
+    if _is_small(case) and not isinstance(_KERNELS[op.name], Script):
+        findings += _what_more_runs_show(_KERNELS[op.name], case, given)
     return _reply(outputs=outputs, findings=findings, duration_ms=duration_ms)
 
 
@@ -97,13 +103,13 @@ def _handed_over(case: Case) -> dict[str, Any]:
     return {name: arrays.from_numpy(array, case.op.library) for name, array in case.inputs.items()}
 
 
-def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any]) -> Called:
+def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poison: int = 0) -> Called:
     """Call the op with inputs and params by name; one that has parameters named like outputs gets buffers for
-    these, which it fills."""
+    these, which hold that poison, and fills them."""
     outputs = _outputs_taken(kernel, case)
     given = dict(handed)
     if outputs:
-        buffers = make_outputs(case)
+        buffers = make_outputs(case, poison)
         given |= {name: _as_library(buffers[name], case.op.library) for name in outputs}
     called = call(call_by_name, kernel, given, case.params, optional=optional_params(case.op))
     if outputs and called.error is None and called.value is None:
@@ -143,6 +149,42 @@ def _memory_findings(
     if op.checks_for("alias"):
         found += checks.aliased_outputs(case, taken, foreign)
     return found
+
+
+def _is_small(case: Case) -> bool:
+    return sum(array.size for array in case.originals.values()) <= _FEW_ELEMENTS
+
+
+def _what_more_runs_show(kernel: Callable[..., Any], case: Case, given: Mapping[str, Any]) -> list[Finding]:
+    """Outputs that differ when the op runs on the same case again, on fresh buffers and with poison in freed
+    memory: what it never wrote, and what is not the same twice."""
+    op = case.op
+    if not op.checks_for("deterministic") and not op.checks_for("written"):
+        return []
+    first = second_run.keep(given)
+    second = _run_again(kernel, case, first, 1)
+    if isinstance(second, Called):
+        message = (
+            f"{second.summary}\nraised when the op was called again for the same case\n{second.traceback}"
+        )
+        return [Finding(kind="ExecutionError", message=message)]
+    if not second_run.differ(first, second):
+        return []
+    third = _run_again(kernel, case, first, 0)
+    return second_run.what_differs(op, first, second, None if isinstance(third, Called) else third)
+
+
+def _run_again(
+    kernel: Callable[..., Any], case: Case, kept: Mapping[str, KeptOutput], poison: int
+) -> dict[str, KeptOutput] | Called:
+    afresh = build_case(case.op, case.plan)
+    handed = _handed_over(afresh)
+    between = make_stale(kept.values(), poison)
+    called = _call(kernel, afresh, handed, poison)
+    del between
+    if called.error is not None:
+        return called
+    return second_run.keep(outputs_of(afresh, called.value, handed))
 
 
 def _said_of(called: Called) -> dict[str, str]:
