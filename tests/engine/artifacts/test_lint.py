@@ -318,7 +318,7 @@ def test_each_kernel_is_judged_on_each_default_architecture():
     [
         ("sm_70", ["sm_80", "sm_90"]),
         ("sm_86", ["sm_90"]),
-        ("sm_90a", ["sm_90a"]),
+        ("sm_90a", ["sm_90"]),
         ("sm_100f", ["sm_100f"]),
         ("sm_120", ["sm_120"]),
     ],
@@ -329,10 +329,21 @@ def test_the_default_architectures_are_those_that_the_ptx_can_run_on(target, arc
     assert [report.arch for report in lint(ptx, tools=NO_TOOLS)] == archs
 
 
-@pytest.mark.parametrize(("target", "arch"), [("sm_90", "sm_80"), ("sm_90a", "sm_90"), ("sm_100f", "sm_120")])
+@pytest.mark.parametrize(
+    ("target", "arch"), [("sm_90", "sm_80"), ("sm_90a", "sm_100"), ("sm_100f", "sm_120")]
+)
 def test_an_architecture_that_the_ptx_cannot_run_on_is_an_error(target, arch):
     with pytest.raises(ArtifactError, match=f"the PTX is for {target} and cannot run on '{arch}'"):
         lint(pressure(4, target=target), archs=[arch], tools=NO_TOOLS)
+
+
+def test_ptx_for_sm_90a_is_linted_for_sm_90(tools):
+    """Guards: Triton asks for sm_90 and writes PTX for sm_90a, which ptxas assembles for nothing else."""
+    report = one(pressure(10, target="sm_90a").replace("7.8", "8.0"), "sm_90", tools=tools)
+
+    assert (report.arch, report.unchecked) == ("sm_90", {})
+    assert report.metrics.register_count > 10
+    assert report.metrics.occupancy is not None
 
 
 def test_an_architecture_that_does_not_exist_is_an_error():

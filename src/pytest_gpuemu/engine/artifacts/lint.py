@@ -59,7 +59,8 @@ def lint(
     for name in (*limits.required_patterns, *limits.forbidden_patterns):
         matcher(name)
     found = find_tools() if tools is None else tools
-    builds = [build(ptx, arch, found) for arch in _archs(module, archs)]
+    target = _target(module)
+    builds = [build(ptx, arch, _variant(target, arch), found) for arch in _archs(target, archs)]
     lines = SourceLines(module, ptx)
     return [
         _Lint(module, entry, built, limits, lines).report(origin, source)
@@ -80,10 +81,14 @@ def _kernels(module: Module, name: str | None) -> tuple[Function, ...]:
     return found
 
 
-def _archs(module: Module, given: Sequence[str] | None) -> tuple[str, ...]:
+def _target(module: Module) -> str:
     target = next((word for word in module.targets if word.startswith("sm_")), None)
     if target is None:
         raise ArtifactError(f"the PTX has no architecture among its targets {', '.join(module.targets)}")
+    return target
+
+
+def _archs(target: str, given: Sequence[str] | None) -> tuple[str, ...]:
     if given:
         for arch in given:
             if not _runs_on(target, arch):
@@ -96,14 +101,19 @@ def _archs(module: Module, given: Sequence[str] | None) -> tuple[str, ...]:
 
 
 def _runs_on(target: str, arch: str) -> bool:
-    """Whether PTX of a target is assembled for an architecture: its own, or a later one; with `a` only its
-    own, with `f` (a family) those of its major version from there on."""
+    """Whether PTX of a target runs on an architecture: its own or a later one. PTX for sm_90a runs on GPUs of
+    sm_90 alone; with f, for a family, on those of its major version from there on."""
     have, want = compute_capability(target), compute_capability(arch)
     if target.endswith("a"):
-        return target == arch
+        return have == want and arch[-1] != "f"
     if target.endswith("f"):
         return have[0] == want[0] and have <= want
     return have <= want
+
+
+def _variant(target: str, arch: str) -> str:
+    """The architecture as ptxas wants it for PTX of this target: sm_90a for sm_90 where the target has an a."""
+    return arch + target[-1] if target[-1] in "af" and arch[-1] not in "af" else arch
 
 
 class _Lint:

@@ -35,15 +35,17 @@ class Build:
     disassembly: Disassembly | None = None
 
 
-def build(ptx: str, arch: str, tools: Tools) -> Build:
-    """Assemble and disassemble. Raises ArtifactError, with ptxas' log, for PTX that ptxas refuses."""
-    occupancy.compute_capability(arch)
+def build(ptx: str, arch: str, variant: str, tools: Tools) -> Build:
+    """Assemble and disassemble for an architecture, of which variant (sm_90a) is what the PTX is for.
+
+    Raises ArtifactError, with ptxas' log, for PTX that ptxas refuses.
+    """
     if not tools.ptxas:
         return Build(arch, reason=NO_PTXAS)
     try:
-        assembled = assemble(ptx, arch, tools.ptxas)
+        assembled = assemble(ptx, variant, tools.ptxas)
     except NoToolFits as error:
-        return Build(arch, reason=f"no ptxas here knows this PTX and {arch}: {error}")
+        return Build(arch, reason=f"no ptxas here knows this PTX and {variant}: {error}")
     return Build(arch, assembled, "", disassemble(assembled.cubin, tools))
 
 
