@@ -10,6 +10,7 @@ import pytest
 
 from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.engine.coverage import campaign_seeds
+from pytest_gpuemu.engine.errors import CannotRunHere
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.plan import plan_case
 
@@ -203,6 +204,82 @@ def test_what_the_op_raises_is_a_failure_that_is_kept(client):
     assert "in broken" in failure.text
     assert failure.max_diff == float("inf")
     assert client.reproduce(failure.seed).inputs["x"].shape == failure.repro_info.shape
+
+
+@pytest.mark.parametrize(
+    ("output", "kind", "message"),
+    [
+        (lambda x: None, "ExecutionError", "None"),
+        (lambda x: "text", "ExecutionError", "str"),
+        (lambda x: (x, x), "ExecutionError", "tuple of 2"),
+        (lambda x: x.astype(complex), "ExecutionError", "complex128"),
+        (lambda x: x.astype("i4"), "DTypeMismatch", "int32"),
+        (lambda x: np.append(x, x), "ShapeMismatch", "shape"),
+    ],
+)
+def test_an_output_that_cannot_be_judged_is_a_failure_of_its_case(client, output, kind, message):
+    """Guards: what cannot be sent, or is none of the op's outputs, ended the campaign without a trace."""
+    results = client.fuzz_op_client_side("twice", op_fn=output, iterations=3, seed=3, dtypes=["float32"])
+
+    assert (results.total, results.failed) == (3, 3)
+    for failure in results.failures:
+        assert failure.failures[0].kind == kind
+        assert message in str(failure.failures[0])
+        assert client.get_result(failure.seed, "twice") == failure
+
+
+def test_a_reference_that_fails_is_a_failure_of_its_case(client):
+    """Guards: an Error for one case lost the others, and nothing was stored of it."""
+    results = client.fuzz_op_client_side("raises", lambda inputs: inputs["input"], 2, 3)
+
+    assert (results.total, [found.failures[0].kind for found in results.failures]) == (
+        2,
+        ["ReferenceError"] * 2,
+    )
+    assert "ValueError: no answer" in results.failures[0].text
+    case = client.get_test_case("crashes", 3)
+    (failure,) = client.submit_output("crashes", case["seed"], case["inputs"]["input"]).failures
+    assert failure.kind == "ReferenceError"
+    assert client.reproduce(case["seed"]).inputs["input"].shape == case["shape"]
+
+
+def test_a_case_that_cannot_run_here_is_counted_and_none_at_all_is_an_error(client):
+    def on_a_gpu(x):
+        if len(x) > 50:
+            raise CannotRunHere("no GPU")
+        return 2 * x
+
+    sizes = {"N": [4, 60]}
+    some = client.fuzz_op_client_side("twice", op_fn=on_a_gpu, iterations=8, seed=1, dims=sizes)
+    assert 0 < some.could_not_run < 8
+    assert some.total == some.could_not_run + some.passed == 8
+    assert some.notes == ("no GPU",)
+    with pytest.raises(ClientError, match="none of the 2 cases of 'twice' could run here: no GPU"):
+        client.fuzz_op_client_side("twice", op_fn=on_a_gpu, iterations=2, dims={"N": [60]})
+
+
+def test_what_was_ignored_is_said(client):
+    options = {"batch_sizes": [2], "seq_lengths": [3], "hidden_dims": [5]}
+
+    results = client.fuzz_op_client_side("twice", op_fn=lambda x: 2 * x, iterations=1, shape_options=options)
+
+    assert results.notes == ("shape_options ignored: the op has a schema, whose dims decide its shapes",)
+
+
+def test_a_failure_of_the_client_is_run_again_in_the_layouts_that_it_had(client):
+    def wrong_if_strided(x):
+        return 2 * x if x.flags.c_contiguous else 3 * x
+
+    given = {"dims": {"N": [40]}, "layouts": ["strided"], "values": ["normal"], "dtypes": ["float32"]}
+    (failure,) = client.fuzz_op_client_side(
+        "twice", op_fn=wrong_if_strided, iterations=1, seed=2, **given
+    ).failures
+
+    assert not client.reproduce(failure.seed).was_run
+    assert client.reproduce(failure.seed).inputs["x"].strides == failure.repro_info.strides
+    assert not client.reproduce(failure.seed, op_fn=wrong_if_strided).result.passed
+    assert client.reproduce(failure.seed, op_fn=lambda x: 2 * x).result.passed
+    assert not client.get_result(failure.seed, "twice").passed
 
 
 def test_a_baseline_shows_what_got_worse(client, x):

@@ -37,8 +37,10 @@ def fetch_cases(
     seed: int | None,
     seeds: Sequence[int] | None,
     fuzz_config: Mapping[str, Any],
+    notes: dict[str, None] | None = None,
 ) -> Iterator[GivenCase]:
-    """`count` cases of a master seed, or those of `seeds`, page by page as they fit into replies."""
+    """`count` cases of a master seed, or those of `seeds`, page by page as they fit into replies. What the
+    daemon says of the request, such as what it ignored, is put into notes."""
     config = fuzz_config_of(seed, fuzz_config)
     wanted = list(seeds) if seeds is not None else None
     total = count if wanted is None else len(wanted)
@@ -52,7 +54,10 @@ def fetch_cases(
             "seeds": wanted,
             "start": start,
         }
-        cases = ask(transport, message, "TestBatch")["cases"]
+        reply = ask(transport, message, "TestBatch")
+        cases = reply["cases"]
+        if notes is not None:
+            notes |= dict.fromkeys(reply["notes"])
         if not cases:
             raise ClientError(f"the daemon sent no case {start} of the {total} of {op_name!r}")
         yield from map(_read_case, cases)

@@ -35,7 +35,6 @@ from pytest_gpuemu.client.minimizing import minimize_here
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.protocol import CLIENT, PROTOCOL_VERSION
-from pytest_gpuemu.engine.rng import generate_seed
 from pytest_gpuemu.engine.sockets import default_socket
 
 
@@ -284,10 +283,12 @@ class Client:
         run_op gets a dict of the inputs; op_fn gets inputs and params by name. What it raises is a failure of
         its case, with the traceback, and is stored like any other. seed is the campaign's master seed.
         """
-        run = runner_of(run_op, op_fn, f"fuzz_op_client_side({op_name!r})")
-        master = generate_seed() if seed is None else seed
-        given = {**fuzz_config, "op_schema": op_schema, "dtypes": dtypes}
-        cases = fetch_cases(
-            self._transport, op_name, count=iterations, seed=master, seeds=None, fuzz_config=given
+        return fuzz_here(
+            self._transport,
+            op_name,
+            runner_of(run_op, op_fn, f"fuzz_op_client_side({op_name!r})"),
+            iterations=iterations,
+            seed=seed,
+            fail_fast=fail_fast,
+            fuzz_config={**fuzz_config, "op_schema": op_schema, "dtypes": dtypes},
         )
-        return fuzz_here(self._transport, op_name, run, cases, master_seed=master, fail_fast=fail_fast)

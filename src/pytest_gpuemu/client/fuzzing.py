@@ -7,13 +7,13 @@ methods that users call (client.py), fetching cases (cases.py), judging outputs 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from pytest_gpuemu.client.cases import GivenCase, fuzz_config_of
+from pytest_gpuemu.client.cases import GivenCase, fetch_cases, fuzz_config_of
 from pytest_gpuemu.client.data import FuzzResults, ReproduceResult, ValidationResult
 from pytest_gpuemu.client.judging import submit
 from pytest_gpuemu.client.sending import SentOutput, sent_output
@@ -24,6 +24,7 @@ from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT
 from pytest_gpuemu.engine.references import call_by_name
+from pytest_gpuemu.engine.rng import generate_seed
 from pytest_gpuemu.engine.user_code import Called, call
 from pytest_gpuemu.engine.verdict import Failure, Finding
 
@@ -49,12 +50,18 @@ def fuzz_here(
     transport: Transport,
     op_name: str,
     run: RunCase,
-    cases: Iterable[GivenCase],
     *,
-    master_seed: int,
+    iterations: int,
+    seed: int | None,
     fail_fast: bool,
+    fuzz_config: Mapping[str, Any],
 ) -> FuzzResults:
     """Run the op on each case and have its output judged; what it raises is a failure of its case."""
+    master = generate_seed() if seed is None else seed
+    notes: dict[str, None] = {}
+    cases = fetch_cases(
+        transport, op_name, count=iterations, seed=master, seeds=None, fuzz_config=fuzz_config, notes=notes
+    )
     results: list[ValidationResult] = []
     reasons: list[str] = []
     for case in cases:
@@ -75,14 +82,14 @@ def fuzz_here(
     failures = [result for result in results if result.status == "failed"]
     passed = sum(result.passed for result in results)
     return FuzzResults(
-        seed=master_seed,
+        seed=master,
         total=len(results) + len(reasons),
         passed=passed,
         failed=len(failures),
         failures=failures,
         undetermined=len(results) - passed - len(failures),
         could_not_run=len(reasons),
-        notes=tuple(dict.fromkeys(reasons)),
+        notes=tuple(dict.fromkeys([*notes, *reasons])),
     )
 
 

@@ -18,7 +18,14 @@ from typing import Any
 from pytest_gpuemu.engine import arrays, checks, second_run
 from pytest_gpuemu.engine.case import Case, build_case
 from pytest_gpuemu.engine.config import Config
-from pytest_gpuemu.engine.errors import CannotRunHere, ConfigError, OutputError, ProtocolError, ScriptFailed
+from pytest_gpuemu.engine.errors import (
+    CannotRunHere,
+    ConfigError,
+    OutputError,
+    ProtocolError,
+    ReferenceFailed,
+    ScriptFailed,
+)
 from pytest_gpuemu.engine.execution import is_script, runnable_entry
 from pytest_gpuemu.engine.jobs.cases import wire_case
 from pytest_gpuemu.engine.judge import outputs_of
@@ -45,18 +52,21 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
     """Run the op of a message on the case of its seed, edits and overrides.
 
     The reply has outputs (tensors by name), findings (what the op did to the memory around it), error (None,
-    or what it raised: summary, text, place), could_not_run (None, or why) and duration_ms.
+    or what it raised: kind, summary, text, place), could_not_run (None, or why) and duration_ms.
     """
     op = requested_op(message["op_name"], message["overrides"], config, message["seed"])
     if op.name not in _KERNELS:
         _KERNELS[op.name] = _load_kernel(config, op)
-    case = wire_case(op, message["seed"], message["edits"])
     try:
+        case = wire_case(op, message["seed"], message["edits"])
         handed = _handed_over(case)
     except CannotRunHere as error:
         return _reply(could_not_run=str(error))
     started = time.monotonic()
-    called = _call(_KERNELS[op.name], case, handed)
+    try:
+        called = _call(_KERNELS[op.name], case, handed)
+    except ReferenceFailed as error:  # it is asked for the shapes of the buffers that the op fills
+        return _reply(error=_error(str(error), "", "reference", kind="ReferenceError"))
     duration_ms = (time.monotonic() - started) * 1000.0
     if isinstance(called.error, CannotRunHere):
         return _reply(could_not_run=str(called.error), duration_ms=duration_ms)
@@ -184,7 +194,10 @@ def _run_again(
     del between
     if called.error is not None:
         return called
-    return second_run.keep(outputs_of(afresh, called.value, handed))
+    try:
+        return second_run.keep(outputs_of(afresh, called.value, handed))
+    except OutputError as error:
+        return Called(error=error)
 
 
 def _said_of(called: Called) -> dict[str, str]:
@@ -194,8 +207,8 @@ def _said_of(called: Called) -> dict[str, str]:
     return _error(called.summary, called.traceback, called.place)
 
 
-def _error(summary: str, text: str, place: str) -> dict[str, str]:
-    return {"summary": summary, "text": text, "place": place}
+def _error(summary: str, text: str, place: str, *, kind: str = "ExecutionError") -> dict[str, str]:
+    return {"kind": kind, "summary": summary, "text": text, "place": place}
 
 
 def _reply(

@@ -61,8 +61,9 @@ def reference_lost(message: Mapping[str, Any], config: Config, _: Ask) -> dict[s
 
 def verdict_on(case: Case, ran: Mapping[str, Any], *, hints: bool = True) -> tuple[Verdict, str]:
     """The verdict on what a run of the op gave (see op_host.run), and the traceback where there is one."""
-    if ran["error"] is not None:
-        return failed(case, "ExecutionError", ran["error"]["summary"]), ran["error"]["text"]
+    if (error := ran["error"]) is not None:
+        text = error["text"] or error["summary"].partition("\n")[2]
+        return failed(case, error["kind"], error["summary"]), text
     outputs = {name: to_array(tensor) for name, tensor in ran["outputs"].items()}
     try:
         verdict = judge(case, outputs, hints=hints)

@@ -22,6 +22,7 @@ OK = {"type": "Ok"}
 _SCRIPT_START_S = 10.0
 # Jobs that run no reference: how long these take is a matter of how many cases are asked for.
 _DRAWING = ("cases", "inputs", "campaign")
+_LINTING = ("lint", "sass")
 _DRAWING_S = 120.0
 
 # One answer: from a request and the protocol it came in to the reply.
@@ -53,8 +54,8 @@ class State:
     ) -> dict[str, Any]:
         """What a worker answers to a job (engine/jobs/), which may ask something before it does. Raises
         ProtocolError with the worker's code, and ReferenceFailed where the worker hung or died."""
-        draws = message["job"] in _DRAWING
-        limit_s = _DRAWING_S if draws else self.config.reference_timeout_s
+        draws, lints = message["job"] in _DRAWING, message["job"] in _LINTING
+        limit_s = _DRAWING_S if draws or lints else self.config.reference_timeout_s
         try:
             return _asked(self.judges, message, limit_s, answer)
         except ProtocolError as error:
@@ -62,8 +63,9 @@ class State:
                 raise ReferenceFailed(str(error)) from error
             raise
         except WorkerLost as error:
-            if draws:
-                raise ProtocolError(f"drawing the cases {error}", code=INTERNAL_ERROR) from error
+            if draws or lints:
+                what = "drawing the cases" if draws else "the lint"
+                raise ProtocolError(f"{what} {error}", code=INTERNAL_ERROR) from error
             way = "; reference_timeout_s under [validation] in gpuemu.toml sets the limit"
             raise ReferenceFailed(f"the reference {error}{way if error.is_late else ''}") from error
 
@@ -82,7 +84,12 @@ class State:
             return {
                 "outputs": None,
                 "findings": [],
-                "error": {"summary": f"the op {first}{way}", "text": rest, "place": first},
+                "error": {
+                    "kind": "ExecutionError",
+                    "summary": f"the op {first}{way}",
+                    "text": rest,
+                    "place": first,
+                },
                 "could_not_run": None,
                 "duration_ms": (time.monotonic() - started) * 1000.0,
             }
