@@ -7,6 +7,7 @@ ClientError. Elsewhere: what the messages hold (engine/protocol/).
 from __future__ import annotations
 
 import threading
+import time
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -17,6 +18,7 @@ from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES, framing
 from pytest_gpuemu.engine.sockets import check_length, check_owner
 
 _A_DAY_MS = 24 * 60 * 60 * 1000
+_BETWEEN_DIALS_S = 0.02
 
 
 class Transport(Protocol):
@@ -94,12 +96,19 @@ class NngTransport:
         # Sent again on a new connection, never because an answer takes long: the daemon would do it twice.
         # (Without any resend time, nng gives up when the daemon dies.)
         found.resend_time = _A_DAY_MS
-        try:
-            found.dial(f"ipc://{self.socket_path}", block=True)
-        except pynng.exceptions.NNGException:
-            found.close()
-            raise unreachable from None
-        return found
+        patience = time.monotonic() + self._timeout_ms / 1000.0
+        while True:
+            try:
+                found.dial(f"ipc://{self.socket_path}", block=True)
+                return found
+            except pynng.exceptions.TryAgain:  # more connections than the system queues wait for the daemon
+                if time.monotonic() > patience:
+                    found.close()
+                    raise unreachable from None
+                time.sleep(_BETWEEN_DIALS_S)
+            except pynng.exceptions.NNGException:
+                found.close()
+                raise unreachable from None
 
 
 def ask(transport: Transport, message: dict[str, Any], *expected: str, more_ms: int = 0) -> dict[str, Any]:

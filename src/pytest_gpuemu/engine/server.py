@@ -19,6 +19,8 @@ from pytest_gpuemu.engine.service import internal_error
 
 # A thread waits while its worker judges: more threads than workers, so that a store request need not wait.
 _THREADS = 16
+# A reply waits behind one that its client does not read, and its thread with it: for so long at most.
+_SEND_TIMEOUT_MS = 5_000
 log = logging.getLogger("gpuemu.daemon")
 
 
@@ -28,6 +30,7 @@ class Server:
     def __init__(self, path: Path) -> None:
         self._socket = pynng.Rep0()
         self._socket.recv_max_size = MAX_MESSAGE_BYTES + 2**20
+        self._socket.send_timeout = _SEND_TIMEOUT_MS
         before = os.umask(0o177)  # the socket's mode is 0600 from its first moment
         try:
             self._socket.listen(f"ipc://{path}")
@@ -63,5 +66,5 @@ def _serve(context: pynng.Context, answer: Callable[[bytes], bytes]) -> None:
             context.send(reply)
         except pynng.exceptions.Closed:
             return
-        except pynng.exceptions.NNGException as error:  # the client has gone
+        except pynng.exceptions.NNGException as error:  # the client has gone, or does not read
             log.info("a reply of %d bytes was not delivered: %s", len(reply), error)

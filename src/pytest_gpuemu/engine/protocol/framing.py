@@ -13,10 +13,11 @@ import struct
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError
-from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES
+from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES, VERSION_MISMATCH
 from pytest_gpuemu.engine.protocol.tensor import Tensor, read_form
 
 MAGIC = b"\0GE2"
+_FAMILY = MAGIC[:-1]
 _LENGTH = struct.Struct("<I")
 _START = len(MAGIC) + _LENGTH.size
 _MARK = "@tensor"
@@ -58,6 +59,12 @@ def decode(data: bytes) -> dict[str, Any]:
         raise ProtocolError(f"the message has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are read")
     if version_of(data) == 1:
         return _object(_json(data), "the message")
+    if data[: len(_FAMILY)] == _FAMILY and data[len(_FAMILY) : len(MAGIC)] not in (b"", MAGIC[-1:]):
+        raise ProtocolError(
+            f"the message begins with {bytes(data[: len(MAGIC)])!r}: this daemon speaks protocols 1 and 2; "
+            "upgrade the older of client and daemon",
+            code=VERSION_MISMATCH,
+        )
     if len(data) < _START or data[: len(MAGIC)] != MAGIC:
         raise ProtocolError(f"the message begins with {bytes(data[:8])!r}, which is neither protocol 1 nor 2")
     (length,) = _LENGTH.unpack_from(data, len(MAGIC))
