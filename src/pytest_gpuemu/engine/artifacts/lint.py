@@ -112,7 +112,7 @@ def _runs_on(target: str, arch: str) -> bool:
 
 
 def _variant(target: str, arch: str) -> str:
-    """The architecture as ptxas wants it for PTX of this target: sm_90a for sm_90 where the target has an a."""
+    """The architecture as ptxas wants it for PTX of this target: sm_90a, not sm_90."""
     return arch + target[-1] if target[-1] in "af" and arch[-1] not in "af" else arch
 
 
