@@ -251,6 +251,33 @@ def test_the_socket_of_another_user_is_refused(daemon):
         Client(daemon.socket_path).ping()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives a folder to another user")
+def test_a_folder_of_another_user_is_no_place_for_a_socket(daemon):
+    """Guards: its owner could put a socket of theirs in place of ours after it was looked at."""
+    os.chown(daemon.socket_path.parent, 12345, 12345)
+    with (
+        Client(daemon.socket_path) as client,
+        pytest.raises(ClientError, match=r"the folder .* belongs to user 12345, you are user 0: refused"),
+    ):
+        client.ping()
+
+
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o777, True), (0o1777, False)], ids=["open", "sticky"])
+def test_a_folder_that_everybody_may_write_is_no_place_for_a_socket(tmp_path, mode, is_refused):
+    folder = tmp_path / "open"
+    folder.mkdir()
+    folder.chmod(mode)
+
+    if is_refused:
+        with pytest.raises(ClientError, match=r"every user of this machine can write to .*: refused"):
+            start_daemon(tmp_path, tmp_path / ".gpuemu", socket=folder / "s.sock")
+    else:
+        daemon = start_daemon(tmp_path, tmp_path / ".gpuemu", socket=folder / "s.sock")
+        with Client(daemon.socket_path) as client:
+            assert client.ping()
+        daemon.stop()
+
+
 def test_a_path_too_long_for_a_socket_is_said(tmp_path):
     with pytest.raises(ClientError, match=r"has \d+ bytes, and a Unix socket's may have 103"):
         start_daemon(tmp_path, tmp_path / ".gpuemu", socket=tmp_path / ("x" * 120))

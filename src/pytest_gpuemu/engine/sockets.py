@@ -53,14 +53,32 @@ def check_length(path: Path) -> None:
 
 
 def check_owner(path: Path) -> None:
-    """Raise ClientError unless path is a socket of this user's. FileNotFoundError where there is nothing."""
+    """Raise ClientError unless path is a socket of this user's, in a folder where it stays so.
+    FileNotFoundError where there is nothing."""
     found = path.stat()
+    check_folder(path.parent)
     if not stat.S_ISSOCK(found.st_mode):
         raise ClientError(f"{path} is no socket; give the path of the daemon's socket")
     if found.st_uid != os.geteuid():
         raise ClientError(
             f"the socket {path} belongs to user {found.st_uid}, you are user {os.geteuid()}: refused, since "
             "its owner could read and answer everything; start a daemon of your own"
+        )
+
+
+def check_folder(folder: Path) -> None:
+    """Raise ClientError where another user could put a socket of theirs in place of ours: the folder is
+    theirs, or everybody may write to it and remove what others put there (no sticky bit, unlike /tmp)."""
+    found = folder.stat()
+    if found.st_uid not in (os.geteuid(), 0):
+        raise ClientError(
+            f"the folder {folder} of the socket belongs to user {found.st_uid}, you are user {os.geteuid()}: "
+            "refused, since its owner could replace the socket; give a path in a folder of yours"
+        )
+    if found.st_mode & stat.S_IWOTH and not found.st_mode & stat.S_ISVTX:
+        raise ClientError(
+            f"every user of this machine can write to {folder}: refused, since they could replace the "
+            f"socket; chmod o-w {folder}, or give a path in a folder of yours"
         )
 
 
@@ -74,6 +92,7 @@ class Claim:
         self._lock_path = path.with_name(path.name + ".lock")
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            check_folder(path.parent)
             self._lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise ClientError(f"no daemon can listen at {path}: {error.strerror}: {error.filename}") from None
