@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_gpuemu.client import stored
+from pytest_gpuemu.client import artifacts, stored
 from pytest_gpuemu.client.cases import GivenCase, fetch_case, fetch_cases
 from pytest_gpuemu.client.data import (
     BaselineComparison,
@@ -221,6 +221,46 @@ class Client:
             iterations=found.cases,
             is_complete=found.is_complete,
         )
+
+    def lint_kernel(
+        self, ptx_content: str, kernel_name: str | None = None, *, arch: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Measure one kernel of a PTX text, or each, and check it: a dict for each kernel and architecture,
+        with kernel_name, arch, passed, metrics, violations, unchecked, notes and timestamp.
+
+        A kernel of gpuemu.toml's [[kernels]] has that entry's limits and architectures, any other the
+        defaults (64 registers, no spills, no local memory; sm_80 and sm_90). arch is one to lint for in place
+        of those. metrics.source names the tool and the unit of each figure; what no tool knows is None.
+        """
+        return artifacts.lint(self._transport, ptx_content, kernel_name, arch)
+
+    def store_artifact(
+        self, ptx_content: str, kernel_name: str | None = None, *, arch: str | None = None
+    ) -> list[dict[str, Any]]:
+        """Measure as lint_kernel does, and store each kernel's PTX and metrics in place of its older ones."""
+        return artifacts.store(self._transport, ptx_content, kernel_name, arch)
+
+    def get_artifact(
+        self, kernel_name: str, arch: str | None = None, *, with_sass: bool = False
+    ) -> dict[str, Any]:
+        """The newest stored artifact of a kernel, with ptx_content; with_sass: and its machine code."""
+        return artifacts.get(self._transport, kernel_name, arch, with_sass=with_sass)
+
+    def list_artifacts(self, limit: int = 100, kernel_name: str | None = None) -> list[dict[str, Any]]:
+        """The newest stored artifacts, newest first, without their PTX."""
+        return artifacts.listed(self._transport, limit, kernel_name)
+
+    def store_artifact_baseline(
+        self, tag: str, kernel_name: str | None = None, arch: str | None = None
+    ) -> int:
+        """Keep the metrics of the stored artifacts (of one kernel, where given) under a tag; how many."""
+        return artifacts.keep(self._transport, tag, kernel_name, arch)
+
+    def diff_artifact_baseline(
+        self, tag: str, kernel_name: str | None = None, arch: str | None = None
+    ) -> list[dict[str, Any]]:
+        """The stored artifacts beside those kept under a tag: what changed, and what is a regression."""
+        return artifacts.diff(self._transport, tag, kernel_name, arch)
 
     def get_test_case(self, op_name: str, seed: int | None = None, **fuzz_config: Any) -> GivenCase:
         """The first case of a master seed: seed, inputs (by name, with their layouts), params, shape, dtype,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_gpuemu.engine.config import Config
-from pytest_gpuemu.engine.jobs import campaigns, cases, judging, minimizing
+from pytest_gpuemu.engine.jobs import campaigns, cases, judging, linting, minimizing
 from pytest_gpuemu.engine.worker_loop import Answer, Ask, run_worker
 
 _JOBS: dict[str, Answer] = {
@@ -21,6 +21,8 @@ _JOBS: dict[str, Answer] = {
     "inputs": cases.inputs,
     "campaign": campaigns.campaign,
     "minimize": minimizing.minimize_run,
+    "lint": linting.lint_ptx,
+    "sass": linting.sass_of,
 }
 
 

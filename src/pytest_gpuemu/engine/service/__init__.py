@@ -15,6 +15,7 @@ from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ProtocolError, ReferenceFailed, StoreError
 from pytest_gpuemu.engine.protocol import INTERNAL_ERROR, REFERENCE_FAILED, STORE_ERROR, framing
 from pytest_gpuemu.engine.protocol.requests import read_request
+from pytest_gpuemu.engine.service.artifacts import Artifacts
 from pytest_gpuemu.engine.service.baselines import Baselines
 from pytest_gpuemu.engine.service.daemon import Daemon
 from pytest_gpuemu.engine.service.fuzzing import Fuzzing
@@ -49,6 +50,7 @@ class Service:
             Fuzzing(state),
             Stored(state),
             Baselines(state),
+            Artifacts(state),
         )
         self._answers: dict[type[Any], Answer] = {
             request: answer for family in families for request, answer in family.answers.items()

@@ -12,12 +12,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError, did_you_mean, shortened
-from pytest_gpuemu.engine.protocol.requests import baselines, daemon, fuzzing, judging, stored
+from pytest_gpuemu.engine.protocol.requests import artifacts, baselines, daemon, fuzzing, judging, stored
 from pytest_gpuemu.engine.protocol.requests.fields import read_fields
 
 REQUESTS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for family in (daemon, judging, fuzzing, stored, baselines)
+    for family in (daemon, judging, fuzzing, stored, baselines, artifacts)
     for kind in family.REQUESTS
 }
 
