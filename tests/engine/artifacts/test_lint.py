@@ -121,6 +121,8 @@ def test_a_kernel_that_holds_a_hundred_values_has_more_registers_than_the_defaul
     assert (violation.limit, violation.allowed) == ("max_registers", 64)
     assert violation.found == report.metrics.register_count >= 100
     assert "registers of a thread on sm_80, at most 64 allowed" in violation.message
+    # The hundred values are all live behind the last load, and at the barrier.
+    assert [line.ptx_text for line in violation.lines] == ["ld.global.f32 %f99, [%rd1+396];", "bar.sync 0;"]
 
 
 def test_a_kernel_that_holds_few_values_passes(tools):

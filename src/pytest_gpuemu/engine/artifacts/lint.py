@@ -21,6 +21,7 @@ from pytest_gpuemu.engine.artifacts.metrics import ptx_metrics
 from pytest_gpuemu.engine.artifacts.occupancy import MULTIPROCESSORS, compute_capability
 from pytest_gpuemu.engine.artifacts.patterns import LINES_SHOWN, PATTERNS, matcher
 from pytest_gpuemu.engine.artifacts.ptx.digest import kernel_digest
+from pytest_gpuemu.engine.artifacts.ptx.liveness import pressure
 from pytest_gpuemu.engine.artifacts.ptx.parse import parse
 from pytest_gpuemu.engine.artifacts.ptx.tree import Function, Module, Variable
 from pytest_gpuemu.engine.artifacts.ptx.walk import (
@@ -146,7 +147,7 @@ class _Lint:
 
     def _violations(self) -> Iterator[Violation]:
         limits, metrics = self._limits, self._metrics
-        yield from self._at_most("max_registers", limits.max_registers, "register_count")
+        yield from self._at_most("max_registers", limits.max_registers, "register_count", self._busiest_lines)
         yield from self._at_most("max_spills", limits.max_spills, "spill_count", self._local_code)
         yield from self._at_most(
             "max_local_bytes", limits.max_local_bytes, "local_memory_bytes", self._local_lines
@@ -267,6 +268,12 @@ class _Lint:
         """What takes local memory: its declarations, then the code that reads or writes it."""
         yield from self._declared("local")
         yield from list(self._local_code()) or self._matching("local_memory")
+
+    def _busiest_lines(self) -> Iterator[SourceLine]:
+        """Where the most values are live at once, by the PTX: ptxas has the registers for them to find."""
+        busiest = max(map(pressure, self._functions), key=lambda found: found.words)
+        for instruction in busiest.instructions:
+            yield self._lines.at(instruction.line)
 
     def _shared_lines(self) -> Iterator[SourceLine]:
         return self._declared("shared")

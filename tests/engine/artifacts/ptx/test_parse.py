@@ -244,6 +244,13 @@ def test_comments_stand_anywhere():
     assert parse("/* a\nb */ .version 8.0 // c\n.target sm_80").targets == ("sm_80",)
 
 
+def test_lines_end_in_any_way_and_a_final_nul_is_no_part_of_the_text():
+    """NVRTC hands out a C string; a checkout on Windows has carriage returns."""
+    text = HEADER + ".entry k() {\n ret;\n}\n"
+
+    assert parse(text.replace("\n", "\r\n") + "\0") == parse(text)
+
+
 def test_places_count_lines_and_columns_from_one():
     add, sub = body("  add.u32 a, b, c;\n\tsub.u32 a, b, c;")
 

@@ -41,7 +41,11 @@ _GLUED_TO_A_NUMBER = re.compile(r"[\w$]+", re.ASCII)
 
 
 def tokens(text: str) -> list[Token]:
-    """Every token of the text, then one of kind "end". Raises PtxParseError at the first that is none."""
+    """Every token of the text, then one of kind "end". Raises PtxParseError at the first that is none.
+
+    A NUL that ends the text, as in a C string, ends it.
+    """
+    text = text.rstrip("\0")
     found: list[Token] = []
     line, line_start, at = 1, 0, 0
     match_at = _TOKEN.match
