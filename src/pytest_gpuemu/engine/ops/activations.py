@@ -1,6 +1,6 @@
 """Activation functions, and the gated forms that language models use.
 
-Here: the references and the records. Elsewhere: their backward ops (backward.py).
+Here: the references and the records. Elsewhere: their backward ops (backward/).
 The logistic function is scipy's expit: one function to the tracer, so that neither exp's overflow
 nor its cancellation in 1 + exp(-x) is asked of a kernel or forgiven to it.
 """

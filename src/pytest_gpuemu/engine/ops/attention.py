@@ -1,6 +1,6 @@
 """Scaled dot product attention, plain, causal and with grouped heads, and rotary embedding.
 
-Here: the references and the records. Elsewhere: attention's backward op (backward.py).
+Here: the references and the records. Elsewhere: attention's backward op (backward/).
 A query row that sees no key is 0 to some kernels and NaN to others, as in torch's own backends, so
 attention has two references, and the better one counts.
 """

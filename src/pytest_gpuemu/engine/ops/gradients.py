@@ -2,7 +2,7 @@
 
 Here: for each op, its backward reference as a function of the forward inputs. A backward op that reads the
 forward output gets it as that kernel left it, in the storage dtype. Elsewhere: the backward ops themselves
-(backward.py), gradients of other references (engine/gradients.py).
+(backward/), gradients of other references (engine/gradients.py).
 """
 
 from __future__ import annotations
@@ -13,25 +13,33 @@ from typing import Any
 
 from pytest_gpuemu.engine.op import Array, Float64Array, Gradient, Op
 from pytest_gpuemu.engine.ops.activations import sigmoid, tanh
-from pytest_gpuemu.engine.ops.backward import (
-    cross_entropy_backward,
-    cross_entropy_backward_of_all,
-    embedding_backward,
+from pytest_gpuemu.engine.ops.backward.activations import (
     gelu_backward,
-    layer_norm_backward,
-    layer_norm_backward_as_line,
-    linear_backward,
-    log_softmax_backward,
-    matmul_backward,
     relu_backward,
-    rms_norm_backward,
-    rms_norm_backward_by_cube,
-    scaled_dot_product_attention_backward,
     sigmoid_backward,
     silu_backward,
-    softmax_backward,
     swiglu_backward,
     tanh_backward,
+)
+from pytest_gpuemu.engine.ops.backward.attention import (
+    scaled_dot_product_attention_backward,
+)
+from pytest_gpuemu.engine.ops.backward.linalg import (
+    embedding_backward,
+    linear_backward,
+    matmul_backward,
+)
+from pytest_gpuemu.engine.ops.backward.losses import (
+    cross_entropy_backward,
+    cross_entropy_backward_of_all,
+)
+from pytest_gpuemu.engine.ops.backward.normalization import (
+    layer_norm_backward,
+    layer_norm_backward_as_line,
+    log_softmax_backward,
+    rms_norm_backward,
+    rms_norm_backward_by_cube,
+    softmax_backward,
 )
 from pytest_gpuemu.engine.ops.softmax import log_softmax, softmax
 from pytest_gpuemu.engine.trace.stored import stored

@@ -1,6 +1,6 @@
 """Losses over class indices: cross_entropy and nll_loss.
 
-Here: the references and the records. Elsewhere: cross_entropy's backward op (backward.py).
+Here: the references and the records. Elsewhere: cross_entropy's backward op (backward/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Normalization: layer_norm, rms_norm, group_norm and normalize (to a norm of 1).
 
-Here: the references, all in two passes, and the records. Elsewhere: their backward ops (backward.py).
+Here: the references, all in two passes, and the records. Elsewhere: their backward ops (backward/).
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """softmax and log_softmax.
 
-Here: the references and the records. Elsewhere: logsumexp (reductions.py), backward (backward.py).
+Here: the references and the records. Elsewhere: logsumexp (reductions.py), backward (backward/).
 """
 
 from __future__ import annotations
