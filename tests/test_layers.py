@@ -18,7 +18,7 @@ import pytest_gpuemu
 SOURCE = Path(pytest_gpuemu.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 # A layer may import itself and the layers before it.
-LAYERS = ("engine", "client", "pytest_items", "plugin")
+LAYERS = ("engine", "client", "report", "pytest_items", "plugin")
 SOCKETS = ("server.py", "daemon.py")
 # Modules that import a library which need not be there.
 OPTIONAL = {

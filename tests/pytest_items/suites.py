@@ -65,5 +65,10 @@ def run(pytester: pytest.Pytester, *options: str, cases: int = 8) -> pytest.RunR
 
 
 def failed_ids(result: pytest.RunResult) -> list[str]:
-    """The node ids of the lines `FAILED ...` in the short summary."""
+    """The node ids of the items that failed: a run inside this process recorded each, also where the short
+    summary counts those that are alike."""
+    recorded = getattr(result, "reprec", None)
+    if recorded is not None:
+        reports = recorded.getreports("pytest_runtest_logreport")
+        return [str(report.nodeid) for report in reports if report.failed]
     return [line.split()[1] for line in result.outlines if line.startswith("FAILED ")]

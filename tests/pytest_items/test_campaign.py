@@ -31,7 +31,7 @@ def test_every_failing_seed_is_an_item_of_its_own(pytester):
 def test_the_first_of_failures_alike_has_the_report_and_the_others_name_it(pytester):
     pytester.makepyfile(test_k=THIRDS)
 
-    result = run(pytester)
+    result = run(pytester, "-v")
 
     first, *others = (f"test_k.py::test_thirds[seed={seed}]" for seed in thirds_of(8))
     text = result.stdout.str()
@@ -54,7 +54,7 @@ def test_failures_of_different_kinds_are_each_reported_in_full(pytester):
         """
     )
 
-    result = run(pytester)
+    result = run(pytester, "-v")
 
     assert len({seed % 2 for seed in seeds_of(8)}) == 2
     result.assert_outcomes(passed=1, failed=8)

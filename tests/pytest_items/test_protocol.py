@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from suites import THIRDS, failed_ids, run, thirds_of, with_store
+from suites import THIRDS, failed_ids, run, seeds_of, thirds_of, with_store
 
 pytest_plugins = ["pytester"]
 
@@ -238,9 +238,29 @@ def test_ctrl_c_reports_the_failures_found_so_far(pytester):
     )
 
     assert result.ret == pytest.ExitCode.INTERRUPTED
-    assert len(failed_ids(result)) == 3
-    result.stdout.fnmatch_lines(["double: 3 cases, 3 failed*", "*3 failed*"])
+    result.stdout.fnmatch_lines(["double: 3 cases, 3 failed, 5 left out (interrupted)*", "*3 failed*"])
+    assert result.parseoutcomes() == {"failed": 3}
     assert again.ret == 0
+
+
+def test_ctrl_c_in_a_campaign_without_failures_says_how_far_it_came(pytester):
+    """Guards: what an interrupted campaign came to was told by its failures' reports, and there were none."""
+    pytester.makepyfile(
+        test_k=f"""
+        from kernels import *
+
+        @double
+        def test_it(fuzz_case):
+            if fuzz_case.seed == {seeds_of(8)[5]}:
+                raise KeyboardInterrupt
+            fuzz_case.run(good)
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--gpuemu-fuzz=8", "--gpuemu-seed=7")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(["double: 5 cases, 0 failed, 3 left out (interrupted)*"])
 
 
 def test_without_the_cache_plugin_campaigns_run_as_ever(pytester):

@@ -22,6 +22,7 @@ from pytest_gpuemu.engine.plan import Plan, possible_layouts, possible_values
 from pytest_gpuemu.engine.worth import Worth, measure
 from pytest_gpuemu.pytest_items import running
 from pytest_gpuemu.pytest_items.ids import Fuzz, param_of, test_id_of
+from pytest_gpuemu.pytest_items.options import wants_report
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome, RunningCases
 from pytest_gpuemu.pytest_items.second_run import RUN_AGAIN_EVERY, Schedule, judged_at_the_end
 from pytest_gpuemu.pytest_items.session import FuzzSession
@@ -50,6 +51,8 @@ class Campaign:
         self.reasons: Counter[str] = Counter()
         self.covered: dict[str, Counter[str]] = {name: Counter() for name in ("dtypes", "layouts", "values")}
         self.judged_plans: list[Plan] = []
+        # Of each judged case, where a report asks for it.
+        self.points: list[list[Any]] | None = [] if wants_report(item.config) else None
         self.worth = Worth()
         self.crashed: list[str] = []
         self.out_of_time = 0
@@ -172,6 +175,8 @@ class Campaign:
             self.reasons[f"{outcome.status}: {outcome.text.splitlines()[0]}"] += 1
         if outcome.status in (running.PASSED, FAILED, running.UNDETERMINED):
             self.judged_plans.append(outcome.plan)
+            if self.points is not None:
+                self.points.append(outcome.point)
             self.covered["dtypes"][outcome.plan.dtype] += 1
             self.covered["layouts"].update(set(outcome.plan.layouts.values()))
             self.covered["values"].update(set(outcome.plan.values.values()))
@@ -232,6 +237,7 @@ class Campaign:
                 "survived": sorted(self.worth.survived),
                 "notes": worth_notes(self.worth, op.tolerance or next(iter(op.tolerances.values()), None)),
             },
+            "points": self.points or [],
             "covered": {name: dict(found) for name, found in self.covered.items()},
             "possible": {
                 "dtypes": list(op.dtypes),

@@ -7,6 +7,7 @@ nothing heavy: hand_over runs before anybody knows whether a test is marked.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from typing import Any
 
@@ -28,6 +29,7 @@ def hand_over(node: Any) -> None:
         "known": session.known,
         "crashed": [[case.test_id, case.case_id, case.path] for case in session.crashed],
         "socket": session.share_socket(),
+        "columns": shutil.get_terminal_size(fallback=(80, 24)).columns,
     }
 
 

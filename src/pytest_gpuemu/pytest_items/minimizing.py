@@ -42,6 +42,8 @@ class Smallest:
     """What minimizing an item came to: the case, and how it is told in the report."""
 
     minimized: Minimized
+    text: str
+    command: str
     lines: tuple[str, ...]
 
 
@@ -108,7 +110,12 @@ def minimize_failure(
             lines = _lines(cases, found)
             if budget.asked:
                 lines.append(f"          {_written(session, item, runs, found)}")
-            item.stash[_SMALLEST] = Smallest(minimized=found, lines=tuple(lines))
+            item.stash[_SMALLEST] = Smallest(
+                minimized=found,
+                text=describe_smallest(cases.op, found.plan),
+                command=cases.commands(found.case_id)[0],
+                lines=tuple(lines),
+            )
             if isinstance(error, KernelMismatch):
                 error.args = ("\n".join([*str(error).splitlines(), *lines]),)
     finally:
@@ -121,7 +128,13 @@ def add_to_report(item: pytest.Item, report: pytest.TestReport, error: BaseExcep
     if smallest is None:
         return
     found = smallest.minimized
-    report.gpuemu_smallest = {"case_id": found.case_id, "cases": found.cases}  # type: ignore[attr-defined]
+    report.gpuemu_smallest = {  # type: ignore[attr-defined]
+        "case_id": found.case_id,
+        "text": smallest.text,
+        "runs": found.cases,
+        "is_complete": found.is_complete,
+        "command": smallest.command,
+    }
     if isinstance(report.longrepr, str):  # one line that names an earlier failure like it
         report.longrepr = "\n".join([report.longrepr, *smallest.lines])
     elif not isinstance(error, KernelMismatch):

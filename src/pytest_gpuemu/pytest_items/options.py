@@ -23,6 +23,8 @@ MARKER_HELP = (
 )
 _MAX_SEED = 2**64 - 1
 ALL = "all"
+# Options that name a file: --gpuemu-report and so on.
+REPORTS = ("report", "json", "sarif")
 _AUTO_MINIMIZE_S = {"on": 2.0, "off": 0.0, "": 2.0}
 
 
@@ -106,6 +108,22 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="socket of a running daemon to store results with (default: one is started for the session)",
     )
+    group.addoption(
+        "--gpuemu-report",
+        metavar="PATH",
+        help="write what the session found as one HTML file that needs no network "
+        "(pip install 'pytest-gpuemu[report]')",
+    )
+    group.addoption(
+        "--gpuemu-json",
+        metavar="PATH",
+        help="write what the session found as JSON (its schema: docs/reports.md)",
+    )
+    group.addoption(
+        "--gpuemu-sarif",
+        metavar="PATH",
+        help="write the failures as SARIF 2.1.0, for code scanning",
+    )
     parser.addini("gpuemu_fuzz", "cases per marked test, as --gpuemu-fuzz", default=None)
     parser.addini(
         "gpuemu_known_seeds",
@@ -118,6 +136,11 @@ def add_options(parser: pytest.Parser) -> None:
         "(default 2)",
         default=None,
     )
+
+
+def wants_report(config: pytest.Config) -> bool:
+    """Whether a file with all that is known of each failure was asked for."""
+    return any(config.getoption(f"gpuemu_{kind}") for kind in REPORTS)
 
 
 def check_options(config: pytest.Config) -> None:

@@ -7,13 +7,13 @@ the lines themselves (summary.py).
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
-from pytest_gpuemu.pytest_items import collect, recording, summary
+from pytest_gpuemu.pytest_items import collect, display, github, recording, summary
 from pytest_gpuemu.pytest_items.ids import from_invocation_dir, param_of, seed_nodeid, test_id, test_id_of
 from pytest_gpuemu.pytest_items.session import FuzzSession
 
@@ -58,10 +58,14 @@ class Reporter:
             _count_another_test(self.session.config)
         tally = getattr(report, "gpuemu_campaign", None)
         if tally is not None:
-            self._tally(tally["op"]).add_campaign(tally)
+            self.add_campaign(tally)
         case = getattr(report, "gpuemu_case", None)
         if case is not None:
-            self._tally(case["op"]).counts[case["status"]] += 1
+            self._tally(case["op"]).add_case(case)
+
+    def add_campaign(self, tally: Mapping[str, Any]) -> None:
+        """Add what a campaign came to (campaign.tally)."""
+        self._tally(tally["op"]).add_campaign(tally)
 
     def _tally(self, op: str) -> summary.OpTally:
         return self.tallies.setdefault(op, summary.OpTally(op))
@@ -85,6 +89,17 @@ class Reporter:
         said, recording = getattr(node, "workeroutput", {}), self.session.recording
         recording.note = recording.note or said.get("gpuemu_note")
         recording.stored = recording.stored or said.get("gpuemu_stored", False)
+
+    @pytest.hookimpl(specname="pytest_terminal_summary", wrapper=True, tryfirst=True)
+    def pytest_gpuemu_show_failures(self, terminalreporter: Any) -> Generator[None, Any, Any]:
+        """Outermost: pytest's own summaries are written inside."""
+        failed = list(terminalreporter.stats.get("failed", ()))
+        with display.shown_by_kind(terminalreporter):
+            result = yield
+        if github.is_wanted(self.session.config):
+            for line in github.annotated(self.session.config, failed):
+                terminalreporter.write_line(line)
+        return result
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
         if not self.tallies or self.session.config.getoption("verbose") < -1:

@@ -21,7 +21,7 @@ from _pytest.runner import call_and_report
 
 from pytest_gpuemu.engine.configs import held_to
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
-from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running
+from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running, telling
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
 from pytest_gpuemu.pytest_items.ids import MARKER, Fuzz, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome
@@ -198,17 +198,30 @@ class Runner:
         outcome = item.stash.get(_OUTCOME, None)
         if call.when == "call" and outcome is not None:
             if _CHILD_OF not in item.stash:
-                report.gpuemu_case = {"op": outcome.plan.op_name, "status": outcome.status}  # type: ignore[attr-defined]
-            if report.failed and outcome.status == FAILED and item.config.getoption("verbose") < 2:
-                first = self.session.first_alike.setdefault(
-                    (test_id_of(item), outcome.alike), str(item.nodeid)
-                )
-                if first != str(item.nodeid):
-                    report.longrepr = grouping.pointer(outcome.text, first)
-            minimizing.add_to_report(item, report, getattr(call.excinfo, "value", None))
-            if isinstance(getattr(call.excinfo, "value", None), KernelMismatch):
+                report.gpuemu_case = {  # type: ignore[attr-defined]
+                    "op": outcome.plan.op_name,
+                    "test_id": test_id_of(item),
+                    "status": outcome.status,
+                    "point": outcome.point,
+                }
+            error = getattr(call.excinfo, "value", None)
+            if report.failed:
+                self._tell_failure(item, report, outcome, error)
+            minimizing.add_to_report(item, report, error)
+            if isinstance(error, KernelMismatch):
                 _shorten_summary(report, outcome.text)
         return report
+
+    def _tell_failure(
+        self, item: pytest.Item, report: pytest.TestReport, outcome: Outcome, error: BaseException | None
+    ) -> None:
+        """Shorten the report of a failure like an earlier one, and let it carry what else is told of it."""
+        first = str(item.nodeid)
+        if outcome.status == FAILED:
+            first = self.session.first_alike.setdefault((test_id_of(item), outcome.alike), first)
+        telling.add_failure(self.session, item.stash[CASES], report, outcome, error, first)
+        if first != str(item.nodeid) and item.config.getoption("verbose") < 2:
+            report.longrepr = grouping.pointer(outcome.text, first)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
@@ -226,9 +239,15 @@ class Runner:
             workeroutput["gpuemu_stored"] = self.session.recording.stored
 
     def _report_interrupted(self, campaign: Campaign) -> None:
-        """Ctrl-C in a campaign: its failing seeds get a report, so that the summary and --lf know them."""
+        """Ctrl-C in a campaign: what it came to until then is told, and its failing seeds get a report, so
+        that the summary and --lf know them."""
         item = campaign.item
-        tally = campaign.tally() if CASES in item.stash else None
+        cases = item.stash.get(CASES, None)
+        if cases is None:
+            return
+        reporter: Any = item.config.pluginmanager.get_plugin("gpuemu-reporter")
+        if reporter is not None:  # xdist's controller has stopped listening
+            reporter.add_campaign({**campaign.tally(), "interrupted": campaign.planned - campaign.cases})
         now = time.time()
         for outcome in campaign.failures:
             child = make_child(item, outcome)
@@ -244,9 +263,9 @@ class Runner:
                 stop=now,
             )
             report.gpuemu_child = True  # type: ignore[attr-defined]
-            if tally is not None:
-                report.gpuemu_campaign = tally  # type: ignore[attr-defined]
-                tally = None
+            key = (cases.test_id, outcome.alike)
+            first = self.session.first_alike.setdefault(key, str(child.nodeid))
+            telling.add_failure(self.session, cases, report, outcome, None, first)
             with _standing_in(child, item):
                 child.ihook.pytest_runtest_logreport(report=report)
 

@@ -13,10 +13,12 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from pytest_gpuemu.engine import user_code
+from pytest_gpuemu.engine.dtypes import is_floating
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch, ReferenceFailed
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, plan_case
@@ -35,7 +37,10 @@ REFERENCE_FAILED = "the reference failed"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """How one case ended. text is the reason or the report; alike is equal for failures of one kind."""
+    """How one case ended. text is the reason or the report; alike is equal for failures of one kind.
+
+    elements is the number of elements compared, max_ulp their largest finite error; None for integers.
+    """
 
     case_id: str
     plan: Plan
@@ -43,6 +48,13 @@ class Outcome:
     text: str = ""
     alike: str = ""
     duration_s: float = 0.0
+    elements: int = 0
+    max_ulp: float | None = None
+
+    @property
+    def point(self) -> list[Any]:
+        """For a report: case id, dtype, elements, status and largest error in ulps."""
+        return [self.case_id, self.plan.dtype, self.elements, self.status, self.max_ulp]
 
 
 class RunningCases:
@@ -119,6 +131,7 @@ class RunningCases:
         assert bound is not None
         self.session.forget_crash(self.test_id, bound.plan.case_id)
         status, text = _meaning(error, bound)
+        compared = [(found.dtype, found.stats) for verdict in bound.verdicts for found in verdict.comparisons]
         outcome = Outcome(
             case_id=bound.plan.case_id,
             plan=bound.plan,
@@ -126,6 +139,8 @@ class RunningCases:
             text=text,
             alike=grouping.alike(error) if error is not None and status == FAILED else "",
             duration_s=duration_s,
+            elements=sum(stats.count for _, stats in compared),
+            max_ulp=max((stats.max_ulp for dtype, stats in compared if is_floating(dtype)), default=None),
         )
         if status == FAILED and error is not None:
             self.session.recording.failure(self._failure(outcome, error))

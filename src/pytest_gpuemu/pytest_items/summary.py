@@ -30,6 +30,7 @@ class OpTally:
     first_s: float = 0.0
     timed: int = 0
     out_of_time: int = 0
+    interrupted: int = 0
     covered: dict[str, Counter[str]] = field(default_factory=dict)
     possible: dict[str, dict[str, None]] = field(default_factory=dict)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -47,6 +48,7 @@ class OpTally:
         self.counts.update(tally["counts"])
         self.reasons.update(tally["reasons"])
         self.out_of_time += tally["out_of_time"]
+        self.interrupted += tally.get("interrupted", 0)
         cases = sum(tally["counts"].values())
         if cases > 1:
             # The first call of a kernel compiles it: the rate leaves it out.
@@ -63,6 +65,13 @@ class OpTally:
             self.survived.update(worth["survived"])
             self.notes.update(dict.fromkeys(worth["notes"]))
 
+    def add_case(self, case: Mapping[str, Any]) -> None:
+        """Add a case item that no campaign made."""
+        self.tests[case["test_id"]] = None
+        self.counts[case["status"]] += 1
+        if case["status"] in ("passed", "failed", "undetermined"):
+            self.points.append(case["point"])
+
     @property
     def cases_per_s(self) -> float | None:
         return self.timed / self.seconds if self.timed and self.seconds > 0 else None
@@ -75,7 +84,7 @@ class OpTally:
             "name": self.op,
             "tests": list(self.tests),
             "counts": {status: count for status, count in self.counts.items() if count},
-            "left_out": self.out_of_time,
+            "left_out": self.out_of_time + self.interrupted,
             "cases_per_s": self.cases_per_s,
             "first_call_s": self.first_s,
             "covered": {
@@ -169,6 +178,8 @@ def op_line(tally: OpTally, verbose: bool = False) -> str:
             parts.append(f"{tally.counts[status]} {words}")
     if tally.out_of_time:
         parts.append(f"{tally.out_of_time} left out (--gpuemu-time)")
+    if tally.interrupted:
+        parts.append(f"{tally.interrupted} left out (interrupted)")
     sections = [", ".join(parts)]
     if tally.cases_per_s is not None:
         sections.append(f"{rate(tally.cases_per_s)} cases/s")
