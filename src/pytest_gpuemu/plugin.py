@@ -8,29 +8,50 @@ time, and the hooks that run once per test are registered only after a marked te
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_gpuemu.pytest_items import options
+from pytest_gpuemu.pytest_items import kernel_options, options
 from pytest_gpuemu.pytest_items.ids import MARKER, param_of
 
 if TYPE_CHECKING:
     from pytest_gpuemu.client import Client
     from pytest_gpuemu.pytest_items.fuzz_case import FuzzCase
+    from pytest_gpuemu.pytest_items.kernel_artifact import KernelArtifact
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     options.add_options(parser)
+    kernel_options.add_options(parser)
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", options.MARKER_HELP)
+    config.addinivalue_line("markers", kernel_options.MARKER_HELP)
+    if kernel_options.baseline_mode(config) is not None:
+        from pytest_gpuemu.pytest_items import baselines
+
+        baselines.register(config)
+    if kernel_options.lints(config):
+        from pytest_gpuemu.pytest_items import kernel_items
+
+        kernel_items.add_argument(config)
     options.check_options(config)
     if options.wants_report(config):
         from pytest_gpuemu.pytest_items import report_files
 
         report_files.register(config)
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """The kernels of gpuemu.toml are items of that file, where they are asked for."""
+    if not kernel_options.may_name_kernels(parent, file_path):
+        return None
+    from pytest_gpuemu.pytest_items import kernel_items
+
+    return kernel_items.collect_file(file_path, parent)
 
 
 @pytest.hookimpl(trylast=True)
@@ -68,6 +89,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Register what runs campaigns, only where the session has marked tests."""
     marked = [item for item in session.items if param_of(item) is not None or item.get_closest_marker(MARKER)]
+    if any(item.get_closest_marker(kernel_options.MARKER) is not None for item in session.items):
+        from pytest_gpuemu.pytest_items.kernel_artifact import KernelHooks
+
+        session.config.pluginmanager.register(KernelHooks(), "gpuemu-kernels")
     if marked:
         from pytest_gpuemu.pytest_items.session import fuzz_session
 
@@ -100,6 +125,16 @@ def fuzz_case(request: pytest.FixtureRequest) -> FuzzCase:
     from pytest_gpuemu.pytest_items import fixture
 
     return fixture.fuzz_case(request)
+
+
+@pytest.fixture
+def kernel_artifact(request: pytest.FixtureRequest) -> Iterator[KernelArtifact]:
+    """The kernel that the marker gpuemu_kernel names, compiled without a GPU for each of its architectures:
+    ptx, metrics and reports by architecture, and check() for its limits and its baseline.
+    """
+    from pytest_gpuemu.pytest_items import kernel_artifact as made
+
+    yield from made.kernel_artifact(request)
 
 
 @pytest.fixture(scope="session")
