@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import struct
 from typing import Any
 
 import pytest
@@ -161,6 +162,35 @@ def test_a_wrong_frame_is_said(change, text):
         framing.decode(change(data))
 
     assert text in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"type": "GetTestCase", "op_name": "o", "fuzz_config": {"dims": {"@tensor": 0}}},
+        {"type": "ValidateOp", "op_name": "o", "inputs": {"@tensor": TENSOR}, "output": TENSOR},
+        {"type": "ValidateOp", "op_name": "o", "inputs": {}, "output": TENSOR, "kwargs": {"@tensor": 1}},
+    ],
+)
+def test_no_text_of_protocol_1_becomes_a_tensor_on_its_way_to_a_worker(message):
+    """Guards: workers read protocol 2, where the daemon's copy of such an object named a tensor."""
+    with pytest.raises(ProtocolError, match="the one key '@tensor'"):
+        framing.decode(framing.encode(message, 1))
+
+
+@pytest.mark.parametrize("version", [1, 2])
+@pytest.mark.parametrize("depth", [70, 900, 20_000])
+def test_what_is_nested_too_deep_to_be_read_is_an_error(version, depth):
+    """Guards: what JSON reads at any depth ended the functions that call themselves for each level."""
+    nested = b"[" * depth + b"]" * depth
+    body = b'{"type":"GetTestCase","op_name":"o","fuzz_config":{"dims":' + nested + b"}}"
+    data = body
+    if version == 2:
+        header = b'{"message":' + body + b',"tensors":[]}'
+        data = framing.MAGIC + struct.pack("<I", len(header)) + header
+
+    with pytest.raises(ProtocolError, match=r"nested more than 64 deep|not JSON"):
+        framing.decode(data)
 
 
 def test_a_deep_message_is_an_error():

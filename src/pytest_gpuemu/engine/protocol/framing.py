@@ -22,6 +22,7 @@ _LENGTH = struct.Struct("<I")
 _START = len(MAGIC) + _LENGTH.size
 _MARK = "@tensor"
 _MAX_TENSORS = 100_000
+_MAX_DEPTH = 64
 
 
 def encode(message: dict[str, Any], version: int) -> bytes:
@@ -58,7 +59,10 @@ def decode(data: bytes) -> dict[str, Any]:
     if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"the message has {len(data)} bytes; at most {MAX_MESSAGE_BYTES} are read")
     if version_of(data) == 1:
-        return _object(_json(data), "the message")
+        message = _object(_json(data), "the message")
+        if _MARK in _lone_keys(message):
+            raise ProtocolError(f"an object with the one key {_MARK!r} is how protocol 2 names a tensor")
+        return message
     if data[: len(_FAMILY)] == _FAMILY and data[len(_FAMILY) : len(MAGIC)] not in (b"", MAGIC[-1:]):
         raise ProtocolError(
             f"the message begins with {bytes(data[: len(MAGIC)])!r}: this daemon speaks protocols 1 and 2; "
@@ -71,6 +75,7 @@ def decode(data: bytes) -> dict[str, Any]:
     if length > len(data) - _START:
         raise ProtocolError(f"the header should have {length} bytes, but {len(data) - _START} follow")
     header = _object(_json(data[_START : _START + length]), "the header")
+    _lone_keys(header)  # neither is it too deep
     forms = header.get("tensors")
     if set(header) != {"message", "tensors"} or not isinstance(forms, list) or len(forms) > _MAX_TENSORS:
         raise ProtocolError("the header is not {message, tensors: [...]}")
@@ -93,6 +98,24 @@ def _json(data: bytes) -> Any:
         return json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise ProtocolError(f"the message is not JSON: {error}") from None
+
+
+def _lone_keys(message: dict[str, Any]) -> set[str]:
+    """The keys that are the only one of some object in a message. Raises ProtocolError for a message that is
+    nested too deep to be walked by functions that call themselves."""
+    found: set[str] = set()
+    level: list[Any] = [message]
+    for _ in range(_MAX_DEPTH):
+        found.update(next(iter(value)) for value in level if isinstance(value, dict) and len(value) == 1)
+        level = [
+            inner
+            for value in level
+            for inner in (value.values() if isinstance(value, dict) else value)
+            if isinstance(inner, (dict, list))
+        ]
+        if not level:
+            return found
+    raise ProtocolError(f"the message is nested more than {_MAX_DEPTH} deep")
 
 
 def _object(value: Any, place: str) -> dict[str, Any]:
