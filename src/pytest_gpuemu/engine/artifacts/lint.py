@@ -1,13 +1,13 @@
-"""The lint of a kernel: its figures against limits, and the lines responsible for what exceeds them.
+"""The lint of a kernel: its figures against limits.
 
 Here: which kernels and architectures are judged, and each limit's rule.
-Elsewhere: the figures (measured.py), what changed against a baseline (changes.py).
+Elsewhere: the figures (measured.py), the lines responsible (responsible.py), what changed (changes.py).
 A limit on a figure that no tool here knows is not judged: the report says so, and why.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pytest_gpuemu.engine.artifacts.data import (
     DEFAULT_ARCHS,
@@ -21,17 +21,10 @@ from pytest_gpuemu.engine.artifacts.metrics import ptx_metrics
 from pytest_gpuemu.engine.artifacts.occupancy import MULTIPROCESSORS, compute_capability
 from pytest_gpuemu.engine.artifacts.patterns import LINES_SHOWN, PATTERNS, matcher
 from pytest_gpuemu.engine.artifacts.ptx.digest import kernel_digest
-from pytest_gpuemu.engine.artifacts.ptx.liveness import pressure
 from pytest_gpuemu.engine.artifacts.ptx.parse import parse
-from pytest_gpuemu.engine.artifacts.ptx.tree import Function, Module, Variable
-from pytest_gpuemu.engine.artifacts.ptx.walk import (
-    SourceLines,
-    instructions,
-    reached_functions,
-    used_names,
-    variables,
-)
-from pytest_gpuemu.engine.artifacts.sass import sass_class
+from pytest_gpuemu.engine.artifacts.ptx.tree import Function, Module
+from pytest_gpuemu.engine.artifacts.ptx.walk import SourceLines
+from pytest_gpuemu.engine.artifacts.responsible import ResponsibleLines, first_few
 from pytest_gpuemu.engine.artifacts.tools import Tools, find_tools
 from pytest_gpuemu.engine.errors import ArtifactError, did_you_mean
 
@@ -127,8 +120,8 @@ class _Lint:
         self._kernel = kernel
         self._built = built
         self._limits = limits
-        self._lines = lines
-        self._functions = reached_functions(module, kernel)
+        code = () if built.disassembly is None else built.disassembly.functions.get(kernel.name, ())
+        self._lines = ResponsibleLines(module, kernel, code, lines)
         self._metrics = measured(ptx_metrics(module, kernel, lines), kernel, built, limits)
 
     def report(self, origin: str, source: str) -> LintReport:
@@ -147,13 +140,19 @@ class _Lint:
 
     def _violations(self) -> Iterator[Violation]:
         limits, metrics = self._limits, self._metrics
-        yield from self._at_most("max_registers", limits.max_registers, "register_count", self._busiest_lines)
-        yield from self._at_most("max_spills", limits.max_spills, "spill_count", self._local_code)
         yield from self._at_most(
-            "max_local_bytes", limits.max_local_bytes, "local_memory_bytes", self._local_lines
+            "max_registers",
+            limits.max_registers,
+            "register_count",
+            self._lines.busiest,
+            "; the PTX holds the most values at once here",
+        )
+        yield from self._at_most("max_spills", limits.max_spills, "spill_count", self._lines.local_code)
+        yield from self._at_most(
+            "max_local_bytes", limits.max_local_bytes, "local_memory_bytes", self._lines.local
         )
         yield from self._at_most(
-            "max_shared_bytes", limits.max_shared_bytes, "shared_memory_bytes", self._shared_lines
+            "max_shared_bytes", limits.max_shared_bytes, "shared_memory_bytes", self._lines.shared
         )
         yield from self._at_most("max_instructions", limits.max_instructions, "instruction_count")
         found = metrics.occupancy
@@ -170,7 +169,7 @@ class _Lint:
                 ),
             )
         for name in limits.required_patterns:
-            if not any(True for _ in self._matching(name)):
+            if not any(True for _ in self._lines.matching(name)):
                 yield Violation(
                     limit="required_patterns",
                     allowed=name,
@@ -179,7 +178,7 @@ class _Lint:
                     message=f"required: {name} is nowhere in the PTX{_meaning(name)}",
                 )
         for name in limits.forbidden_patterns:
-            lines = list(self._matching(name))
+            lines = list(self._lines.matching(name))
             if lines:
                 yield Violation(
                     limit="forbidden_patterns",
@@ -196,6 +195,7 @@ class _Lint:
         allowed: int | None,
         figure: str,
         lines: Callable[[], Iterator[SourceLine]] | None = None,
+        of_lines: str = "",
     ) -> Iterator[Violation]:
         found: int | None = getattr(self._metrics, figure)
         if allowed is None or found is None or found <= allowed:
@@ -206,8 +206,11 @@ class _Lint:
             allowed=allowed,
             found=found,
             unit=unit,
-            message=f"{limit}: {found} {unit} on {self._built.arch}, at most {allowed} allowed ({source})",
-            lines=tuple(_first_few(lines())) if lines is not None else (),
+            message=(
+                f"{limit}: {found} {unit} on {self._built.arch}, "
+                f"at most {allowed} allowed ({source}){of_lines}"
+            ),
+            lines=tuple(first_few(lines())) if lines is not None else (),
         )
 
     def _unchecked(self) -> dict[str, str]:
@@ -245,58 +248,6 @@ class _Lint:
         found = metrics.occupancy if self._limits.min_occupancy is not None else None
         if found is not None and found.block_threads_source == "assumed":
             yield f"occupancy is that of blocks of {found.block_threads} threads: nobody says how many"
-
-    def _matching(self, name: str) -> Iterator[SourceLine]:
-        matches = matcher(name)
-        for function in self._functions:
-            for instruction in instructions(function):
-                if matches(instruction):
-                    yield self._lines.at(instruction.line)
-
-    def _local_code(self) -> Iterator[SourceLine]:
-        """The lines whose machine code loads from or stores to local memory, those with the most first."""
-        disassembly = self._built.disassembly
-        code = () if disassembly is None else disassembly.functions.get(self._kernel.name, ())
-        counts: dict[int, int] = {}
-        for instruction in code:
-            if instruction.ptx_line is not None and sass_class(instruction.opcode).startswith("local_"):
-                counts[instruction.ptx_line] = counts.get(instruction.ptx_line, 0) + 1
-        for ptx_line in sorted(counts, key=lambda line: (-counts[line], line)):
-            yield self._lines.at(ptx_line)
-
-    def _local_lines(self) -> Iterator[SourceLine]:
-        """What takes local memory: its declarations, then the code that reads or writes it."""
-        yield from self._declared("local")
-        yield from list(self._local_code()) or self._matching("local_memory")
-
-    def _busiest_lines(self) -> Iterator[SourceLine]:
-        """Where the most values are live at once, by the PTX: ptxas has the registers for them to find."""
-        busiest = max(map(pressure, self._functions), key=lambda found: found.words)
-        for instruction in busiest.instructions:
-            yield self._lines.at(instruction.line)
-
-    def _shared_lines(self) -> Iterator[SourceLine]:
-        return self._declared("shared")
-
-    def _declared(self, space: str) -> Iterator[SourceLine]:
-        used = frozenset().union(*map(used_names, self._functions))
-        declared = [variable for function in self._functions for variable in variables(function)]
-        declared += [item for item in self._module.items if isinstance(item, Variable)]
-        for variable in declared:
-            if variable.space.split("::")[0] == space and any(d.name in used for d in variable.declarators):
-                yield self._lines.at(variable.line)
-
-
-def _first_few(lines: Iterable[SourceLine]) -> Iterator[SourceLine]:
-    """The first lines, each once: a source line of many instructions is shown by its first."""
-    seen: set[tuple[object, ...]] = set()
-    for line in lines:
-        key = (line.file, line.line, line.inlined_at) if line.line is not None else (line.ptx_line,)
-        if key not in seen:
-            seen.add(key)
-            yield line
-        if len(seen) == LINES_SHOWN:
-            return
 
 
 def _meaning(name: str) -> str:
