@@ -1,7 +1,7 @@
 """Which suspicions name the cause of a mutant, by its bug class. The engine knows nothing of these classes.
 
-Where a class covers several causes, each suspicion that names one of them counts as right, though it may be wrong
-for one mutant of the class: the page lists what was said of each.
+Where a class covers several causes, each suspicion that names one of them counts as right, though it may be
+wrong for one mutant of the class: the page lists what was said of each.
 """
 
 from __future__ import annotations

@@ -49,6 +49,7 @@ class BoundCase:
         self.poison = poison
         self.judging: Callable[..., Verdict] = judge.judge
         self.verdicts: list[Verdict] = []
+        self.judged: Case | None = None  # what the last verdict is on: the case, or that of its gradients
         self._case: Case | None = None
 
     @property
@@ -63,7 +64,7 @@ class BoundCase:
 
     def forget_arrays(self) -> None:
         """Let go of the arrays, also of the references that verdicts hold; what was found stays."""
-        self._case = None
+        self._case = self.judged = None
         self.verdicts = [verdict.without_arrays() for verdict in self.verdicts]
 
     @property
@@ -300,6 +301,7 @@ class FuzzCase:
         if excuse is not None:
             raise CannotRunHere(excuse)
         bound.verdicts.append(verdict)
+        bound.judged = case
         if verdict.failed:
             lines = report.describe_failure(case, verdict, commands=bound.commands())
             raise KernelMismatch("\n".join(lines), verdict)

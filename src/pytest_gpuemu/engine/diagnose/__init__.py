@@ -6,6 +6,6 @@ run.
 
 from pytest_gpuemu.engine.diagnose.diagnosing import diagnose
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Diagnosis, Slice, Suspicion
-from pytest_gpuemu.engine.diagnose.investigate import Observed, investigate
+from pytest_gpuemu.engine.diagnose.investigating import Observed, investigate
 
 __all__ = ["Clue", "Condition", "Diagnosis", "Observed", "Slice", "Suspicion", "diagnose", "investigate"]

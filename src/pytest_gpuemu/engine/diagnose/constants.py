@@ -15,15 +15,21 @@ _BLOCKS = (8, 16, 32, 64, 128, 256)
 def name_of(value: float, dims: Mapping[str, int], params: Mapping[str, Any], tolerance: float) -> str | None:
     """The simplest expression that is within a relative tolerance of value; None where there is none.
 
-    Numbers come before dims, dims before params. Expressions so close to 1 that the tolerance cannot tell
-    them from it name nothing.
+    Of those that are about as near the first counts: numbers, then dims, then params. Expressions so close
+    to 1 that the tolerance cannot tell them from it name nothing.
     """
     if not math.isfinite(value) or value == 0:
         return None
     sign, size = ("-" if value < 0 else ""), abs(value)
-    for name, number in _expressions(dims, params):
-        if abs(number - 1.0) > 2 * tolerance and abs(size - number) <= tolerance * number:
-            return f"{sign}{name}"
+    close = [
+        (abs(size - number) / number, name)
+        for name, number in _expressions(dims, params)
+        if abs(number - 1.0) > 2 * tolerance and abs(size - number) <= tolerance * number
+    ]
+    if close:
+        nearest = min(distance for distance, _ in close)
+        name = next(name for distance, name in close if distance <= 2 * nearest + 1e-9)
+        return f"{sign}{name}"
     return f"{sign}1" if sign and abs(size - 1.0) <= tolerance else None
 
 

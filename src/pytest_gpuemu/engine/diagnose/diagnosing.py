@@ -1,6 +1,6 @@
 """Diagnosing a failed verdict: what its arrays tell.
 
-Here: the order of the steps. Elsewhere: each step; running the kernel again to learn more (investigate.py).
+Here: the order of the steps. Elsewhere: each step; running the kernel again to learn more (investigating.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.diagnose.where import find_places
 from pytest_gpuemu.engine.verdict import Verdict
 
-_MOST_CLUES = 2
+_MOST_PLACES, _MOST_RELATIONS = 2, 1
 
 
 def diagnose(
@@ -58,8 +58,8 @@ def diagnosis_of(seen: Seen, condition: Condition | None, suspicion: Suspicion |
         if comparison.exceeding is not None and shown is None:
             shown = slice_to_show(comparison.name, comparison.exceeding)
     return Diagnosis(
-        where=tuple(told_apart(list(seen.where[:_MOST_CLUES]), several)),
-        how=tuple(told_apart(list(seen.how[:_MOST_CLUES]), several)),
+        where=tuple(told_apart(list(seen.where[:_MOST_PLACES]), several)),
+        how=tuple(told_apart(list(seen.how[:_MOST_RELATIONS]), several)),
         when=condition,
         suspicion=suspicion,
         shown=shown,

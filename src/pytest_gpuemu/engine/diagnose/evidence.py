@@ -24,6 +24,7 @@ _LEFT = 1 / 16
 # Evidence is counted in bits: how much smaller the error became, of each element, at most _MOST_BITS.
 _MOST_BITS, _NONFINITE_BITS = 16.0, 2.0
 ENOUGH_BITS = 12.0
+_MOST_OF_NONFINITE = 0.75 * ENOUGH_BITS
 _MOST_ELEMENTS = 2**13
 _SAMPLED = 64
 
@@ -95,7 +96,7 @@ class Wrong:
         gain = np.where(explained & finite[wrong], np.clip(gain, 0.0, _MOST_BITS), 0.0)
         # NaNs and infinities are made by many bugs: that they are in their places tells little.
         others = _NONFINITE_BITS * np.count_nonzero(explained & ~finite[wrong])
-        most = ENOUGH_BITS if right.any() else ENOUGH_BITS / 2
+        most = _MOST_OF_NONFINITE if right.any() else _MOST_OF_NONFINITE / 2
         return Agreement(
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,

@@ -27,6 +27,8 @@ _LOWER = ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 _SLIGHT = 2.0**-6
 # exp of less than this is 0 in float32, or subnormal.
 _LOG_OF_TINY = -80.0
+# Neighbouring errors, by the value of an input, are this alike where the error is a smooth function of it.
+_SMOOTH, _FEWEST_OF_A_CURVE = 0.8, 32
 _BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -47,7 +49,7 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
             *_places(case, comparison),
             *_by_row(case, wrong, given, reference, mask),
             *_lower_precision(wrong, reference),
-            *_slight(wrong),
+            *_slight(case, wrong),
         ]
 
 
@@ -328,7 +330,7 @@ def _lower_precision(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
             return
 
 
-def _slight(wrong: Wrong) -> Iterator[Clue]:
+def _slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
     """Errors of both signs, small beside the values: what rounding makes."""
     given, right = wrong.output[wrong.exceeding], wrong.reference[wrong.exceeding]
     if not dtypes.is_floating(wrong.dtype) or not (np.isfinite(given) & np.isfinite(right)).all():
@@ -339,6 +341,19 @@ def _slight(wrong: Wrong) -> Iterator[Clue]:
     if largest == 0 or float(error.max()) > _SLIGHT * largest:
         return
     share = float(error.max()) / largest
+    for name, array in case.originals.items():
+        if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE:
+            at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
+            signed = (given - right)[np.argsort(at, kind="stable")]
+            if float(np.sum(signed[1:] * signed[:-1])) > _SMOOTH * float(np.sum(signed * signed)):
+                yield _clue(
+                    "smooth",
+                    wrong,
+                    f"the error is small and a smooth function of {name}: another formula, not rounding",
+                    1.0,
+                    input=name,
+                )
+                return
     yield _clue(
         "slight",
         wrong,

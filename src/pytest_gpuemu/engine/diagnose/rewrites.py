@@ -19,6 +19,8 @@ from pytest_gpuemu.engine.op import Array
 
 BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 _REDUCTIONS = ("add.reduce", "maximum.reduce", "minimum.reduce")
+# A loop over whole blocks that has none: the blocks are hardly larger than this.
+_LARGE_BLOCK = 64
 _SENTINELS = (-1e4, -1e9, -1e30)
 
 Change = Callable[[Step], Any]
@@ -106,7 +108,7 @@ def _blocks(step: Step) -> Made:
             if 0 <= low < high and (low, high) not in seen and (low, high) != (0, n):
                 seen.add((low, high))
                 yield kind, text, partial(restricted, chosen=slice(low, high)), False
-    if step.name != "maximum.reduce" and step.name != "minimum.reduce" and n <= BLOCKS[-1]:
+    if step.name != "maximum.reduce" and step.name != "minimum.reduce" and n < _LARGE_BLOCK:
         yield (
             "loop bound",
             f"{name} holds nothing: its {n} elements are less than a block",

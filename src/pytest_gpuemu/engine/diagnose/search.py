@@ -75,10 +75,10 @@ def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     yield from input_hypotheses(case)
     steps = record(case)
     yield from step_hypotheses(case, steps)
-    yield from padding_hypotheses(case, steps)
-    yield from precision_hypotheses(case, steps)
     if len(wrongs) == 1:
         yield from fitted_hypotheses(case, wrongs[0], steps)
+    yield from padding_hypotheses(case, steps)
+    yield from precision_hypotheses(case, steps)
 
 
 def _cropped(array: Array | None, shape: tuple[int, ...]) -> Array | None:

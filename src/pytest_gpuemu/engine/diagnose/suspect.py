@@ -51,7 +51,7 @@ NAMES: Mapping[str, str] = {
     "sign": "a wrong sign or exchanged operands",
     "stale": "a result of an earlier call is given again",
     "strides": "strides are ignored: the kernel reads as if its input were contiguous",
-    "tail": "a tail mask leaks: lanes beyond the end of an axis take part",
+    "tail": "a tail mask leaks into a reduction",
     "term": "a term is missing",
     "unstable": "an unstable form: a difference of large numbers loses the digits",
     "unwritten": "part of the output is never written (grid, bound or mask of the store)",
@@ -111,6 +111,7 @@ _FROM_HOW = (
     (("transposed", "reversed"), "axis"),
     (("shifted",), "index"),
     (("sign",), "sign"),
+    (("smooth",), "formula"),
     (("rounded",), "precision"),
 )
 
@@ -153,6 +154,8 @@ def suspect(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> 
         _by_findings(seen, needs)
         or _by_row_maximum(seen)
         or _by_shown(seen, needs)
+        or _by_nonfinite(seen, needs)
+        or _by_weakly_shown(seen, needs)
         or _by_nondeterminism(seen, needs)
         or _by_clues(seen, needs, condition)
     )
@@ -184,7 +187,13 @@ def _by_nondeterminism(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     for finding in seen[0].verdict.findings:
         if finding.kind == "Nondeterministic":
             return _named("race", "likely", finding.message)
-    return None if needs.nondeterministic is None else _named("race", "likely", needs.nondeterministic)
+    if needs.nondeterministic is None:
+        return None
+    places = [clue for one in seen if one.role in ("first", "plain") for clue in one.where]
+    tails = [clue for clue in places if clue.kind in _TAILS]
+    if tails:
+        return _named("unwritten", "likely", f"{tails[0].text}, and holds other values in another run")
+    return _named("race", "likely", needs.nondeterministic)
 
 
 def _by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
@@ -203,7 +212,21 @@ def _by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
                 leading = {kind for kind in leading if votes[kind] > 1}
         if leading:
             return _chosen(leading, strong, votes, needs)
-    weak = [_best_by_kind(one, enough=False) for one in searched]
+    return None
+
+
+def _by_nonfinite(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """NaN where infinities are among the values, and nothing wrong otherwise."""
+    values = set(seen[0].plan.values.values())
+    made = any(clue.kind == "nan made" for clue in seen[0].how)
+    if needs.plain is False and values & {"nonfinite", "nonfinite_rows"} and made:
+        return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
+    return None
+
+
+def _by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """A suspected bug that puts NaN and infinities where the kernel has them, in each of several cases."""
+    weak = [_best_by_kind(one, enough=False) for one in seen if one.searched]
     if len(weak) < 2:
         return None
     common = set.intersection(*map(set, weak)) - {"precision", "constant"}
@@ -249,6 +272,9 @@ def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -
     where = {clue.kind: clue for one in reversed(seen) for clue in one.where}
     plain = next((found for one, found in zip(seen, by_kind, strict=True) if one.role == "plain"), None)
     decisive = often if plain is None else set(plain)
+    for one, clues in zip(seen, by_kind, strict=True):
+        if "smooth" in clues and one.role in ("plain", "aligned"):
+            return _named("formula", "likely", clues["smooth"].text)
     for kinds, suspicion in _FROM_HOW:
         kind = next((kind for kind in kinds if kind in often), None)
         if kind is not None:
@@ -285,14 +311,15 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
             )
         return _named("strides", "likely", "the same case passes where its inputs are contiguous")
     if needs.alone == {"values"}:
-        if values & {"nonfinite", "nonfinite_rows"} and "nan made" in how:
-            return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
         if values & {"near_equal", "one_signed", "root"} and "slight" in how:
             return _named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )
-        if values & {"large", "wide", "root"} and {"nan made", "inf made"} & set(how):
-            return _named("overflow", "likely", "it fails where values are large, with NaN or infinity")
+        if not values & {"nonfinite", "nonfinite_rows"} and {"nan made", "inf made"} & set(how):
+            text = (
+                f"NaN or infinity where values are {' and '.join(sorted(values))}, and none for ordinary ones"
+            )
+            return _named("overflow", "likely", text)
     return None
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.confirm import elements, find_condition, smallest, with_edits
@@ -24,7 +25,7 @@ from pytest_gpuemu.engine.verdict import Verdict
 
 MOST_CASES, MOST_SECONDS = 40, 6.0
 _PLAINEST = ("float32", "float64", "float16", "bfloat16")
-_LARGE, _SMALLER = 2**15, 161
+_LARGE, _SMALLER = 2**16, 161
 _MOST_SEEN = 4
 _ALIGNED, _SHORT = 64, 4
 MOST_SECONDS_A_SEARCH = 1.0
@@ -38,7 +39,13 @@ class Observed:
     verdict: Verdict
 
 
-Run = Callable[[str], Observed | None]
+class Run(Protocol):
+    """Runs the kernel on a case; prepare() is called when the inputs are made, just before the kernel.
+
+    Gives None where the case could not be run or the kernel raised.
+    """
+
+    def __call__(self, case_id: str, prepare: Callable[[], object] | None = None, /) -> Observed | None: ...
 
 
 def investigate(
@@ -54,9 +61,9 @@ def investigate(
 ) -> Diagnosis:
     """What is known of a failure, with further cases run to learn more of it.
 
-    run(case_id) runs the kernel on a case and gives what was observed, with the verdict's arrays; None where
-    it could not be run or raised. passed and failed are the cases of the campaign, if there was one. At most
-    max_cases runs are made, none is begun after time_s seconds of clock. Raises what run raises.
+    run runs the kernel on a case and gives what was observed, with the verdict's arrays. passed and failed
+    are the cases of the campaign, if there was one. At most max_cases runs are made, none is begun after
+    time_s seconds of clock. Raises what run raises.
     """
     work = _Investigation(case.op, run, max_cases, clock, clock() + time_s)
     small = elements(case.plan) <= _LARGE
@@ -89,12 +96,12 @@ class _Investigation:
         self._clock = clock
         self._deadline = deadline
 
-    def observe(self, plan: Plan) -> Observed | None:
+    def observe(self, plan: Plan, prepare: Callable[[], object] | None = None) -> Observed | None:
         """Run one case; None where the budget is spent."""
         if self.cases >= self._max_cases or self._clock() >= self._deadline:
             return None
         self.cases += 1
-        return self._run(plan.case_id)
+        return self._run(plan.case_id, prepare)
 
     def search_s(self, small: bool = True) -> float:
         """How long suspected bugs of one case may be looked for."""
@@ -119,10 +126,7 @@ class _Investigation:
         if whole is None or fails is None:
             return Needs()
         if fails:
-            aligned = with_edits(self.op, whole, {"dims": _aligned(whole)})
-            fails_aligned = None
-            if aligned is not None and aligned.dims != whole.dims and elements(aligned) <= 4 * _LARGE:
-                fails_aligned = self.fails(aligned, seen, "aligned")
+            fails_aligned = self._fails_aligned(whole, seen)
             unwritten, differs = self._run_again(whole)
             return Needs(plain=True, aligned=fails_aligned, unwritten=unwritten, nondeterministic=differs)
         alone = set()
@@ -130,7 +134,14 @@ class _Investigation:
             other = self._plain(plan, keeping=thing)
             if other is not None and _differ(other, whole) and self.fails(other, seen, "further"):
                 alone.add(thing)
-        return Needs(plain=False, alone=frozenset(alone))
+        return Needs(plain=False, alone=frozenset(alone), aligned=self._fails_aligned(plan, seen))
+
+    def _fails_aligned(self, plan: Plan, seen: list[Seen]) -> bool | None:
+        """Whether the case fails with every dim a multiple of 64; None where that was not tried."""
+        aligned = with_edits(self.op, plan, {"dims": _aligned(plan)})
+        if aligned is None or aligned.dims == plan.dims or elements(aligned) > 4 * _LARGE:
+            return None
+        return self.fails(aligned, seen, "aligned")
 
     def _plain(self, plan: Plan, keeping: str | None = None) -> Plan | None:
         """The case in float32 with ordinary values and contiguous inputs, all but one of these."""
@@ -158,9 +169,8 @@ class _Investigation:
         """What three runs of a case, with poison in freed memory, say of unwritten elements and races."""
         outputs: list[dict[str, KeptOutput]] = []
         for which in (None, 1, 0):
-            between = [] if which is None else make_stale(outputs[0].values(), which)
-            observed = self.observe(plan)
-            del between
+            prepare = None if which is None else partial(make_stale, outputs[0].values(), which)
+            observed = self.observe(plan, prepare)
             if observed is None:
                 return None, None
             outputs.append(
