@@ -1,4 +1,4 @@
-"""`gpuemu baseline store|compare|list|remove`: results kept under a tag, and those of now beside them.
+"""`gpuemu baseline store|compare|list|remove|export`: results kept under a tag, and those of now beside them.
 
 Here: arguments, what is printed, the exit status. Elsewhere: what counts as a regression
 (engine/regressions.py).
@@ -11,12 +11,15 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pytest_gpuemu.commands import Parsers, add_command, count
+from pytest_gpuemu.commands import Parsers, add_command, count, shown
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
+from pytest_gpuemu.engine.baselines.file import FILE_NAME as BASELINE_FILE
+from pytest_gpuemu.engine.baselines.file import read_baseline_file
+from pytest_gpuemu.engine.baselines.loading import export_baseline
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import StoreError, did_you_mean
 from pytest_gpuemu.engine.regressions import Comparison, compare_baseline
-from pytest_gpuemu.engine.store import Reader, Store
+from pytest_gpuemu.engine.store import Reader, Store, artifacts
 
 
 def add(commands: Parsers) -> None:
@@ -42,9 +45,17 @@ def add(commands: Parsers) -> None:
     )
     tags = add_command(actions, "list", _list, "list the tags")
     remove = add_command(actions, "remove", _remove, "remove a tag and the results kept under it")
+    export = add_command(
+        actions,
+        "export",
+        _export,
+        "write what pytest --gpuemu-baseline=store kept to a file that can be committed",
+        f"The file, {BASELINE_FILE} beside gpuemu.toml, is sorted and holds no times. Where it is there, "
+        "pytest --gpuemu-baseline=compare compares with it, else with what the store keeps.",
+    )
     for parser in (keep, compare, remove):
         parser.add_argument("tag")
-    for parser in (keep, compare, tags, remove):
+    for parser in (keep, compare, tags, remove, export):
         add_store_option(parser)
 
 
@@ -56,7 +67,7 @@ def _store(options: argparse.Namespace) -> int:
         kept = store.store_baseline(options.tag)
     finally:
         store.close()
-    print(f"baseline {options.tag!r}: {count(kept, 'result')} of {path} kept")
+    print(f"baseline {options.tag!r}: {count(kept, 'result')} of {shown(path)} kept")
     return 0
 
 
@@ -81,19 +92,35 @@ def _list(options: argparse.Namespace) -> int:
         newest = time.strftime("%Y-%m-%d %H:%M", time.localtime(tag.timestamp))
         print(f"{tag.tag}  {count(tag.results, 'result')}, the newest of {newest}")
     if not tags:
-        print(f"no baselines in {store.path}")
+        print(f"no baselines in {shown(store.path)}")
     return 0
 
 
 def _remove(options: argparse.Namespace) -> int:
     with stored(options) as reader:
-        _kept(reader, options.tag)
+        if not artifacts.kept_artifacts(reader, options.tag) and not artifacts.kept_numbers(
+            reader, options.tag
+        ):
+            _kept(reader, options.tag)
     store = Store(store_folder(options))
     try:
         removed = store.remove_baseline(options.tag)
+        others = artifacts.remove_kept(store, options.tag)
     finally:
         store.close()
-    print(f"baseline {options.tag!r}: {count(removed, 'result')} removed")
+    more = f", and {count(others, 'figure')} of pytest --gpuemu-baseline=store" if others else ""
+    print(f"baseline {options.tag!r}: {count(removed, 'result')} removed{more}")
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    folder = store_folder(options)
+    path = export_baseline(folder.parent, folder)
+    held = read_baseline_file(path)
+    print(
+        f"{path}: {count(len(held.artifacts), 'kernel artifact')}, errors of "
+        f"{count(len(held.numbers), 'campaign')} by dtype"
+    )
     return 0
 
 

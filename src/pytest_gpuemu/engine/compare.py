@@ -235,11 +235,20 @@ class _Ladder:
             tolerance=given.source if given else "derived" if self.rules.is_floating else "exact",
             method=self.method,
             note=self.bounds.note if self.method == "fallback" else None,
+            tolerance_used=self._used(),
             allowed=self.allowed,
             exceeding=exceeding.reshape(self.shape),
             output=self.native,
             reference=self.reference.reshape(self.shape),
         )
+
+    def _used(self) -> float:
+        """The largest error over its tolerance, of the elements that half an ulp was not enough for."""
+        if self.allowed_everywhere is None:
+            return 0.0
+        judged = (self.allowed_everywhere > 0) & np.isfinite(self.error)
+        shares = self.error[judged] / self.allowed_everywhere[judged]
+        return float(shares.max(initial=0.0))
 
     def _worst(self) -> Worst | None:
         """Of the exceeding elements, that whose error is largest against what was allowed."""

@@ -44,6 +44,11 @@ def baseline_mode(config: pytest.Config) -> str | None:
     return None if mode is None else str(mode)
 
 
+def compares(config: pytest.Config) -> bool:
+    """Whether the session is compared with a baseline."""
+    return baseline_mode(config) == COMPARE
+
+
 def may_name_kernels(parent: pytest.Collector, path: Path) -> bool:
     """Whether a file that pytest came by may hold kernels to collect: under --gpuemu-lint, or where it was
     named on the command line itself. Asked of every file, so it costs next to nothing.

@@ -14,7 +14,7 @@ import pytest
 
 from pytest_gpuemu.engine.config import Config, load_config
 from pytest_gpuemu.engine.errors import ConfigError, GpuemuError, StoreError
-from pytest_gpuemu.pytest_items import recording
+from pytest_gpuemu.pytest_items import kernel_options, recording
 from pytest_gpuemu.pytest_items.ids import MARKER, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.options import Settings, read_settings
 
@@ -48,8 +48,9 @@ class FuzzSession:
         except ConfigError as error:
             self.error = error
         given = self.workerinput or {}
-        self.settings: Settings = read_settings(config, self.project.fuzz, given.get("master_seed"))
         self.store = recording.store_folder(self.project)
+        master_seed = given["master_seed"] if given else self._seed_to_compare()
+        self.settings: Settings = read_settings(config, self.project.fuzz, master_seed)
         self.known: dict[str, list[str]] = {}
         self.crashed: list[recording.Crashed] = []
         self.unread: str | None = None  # why the known failing seeds could not be read
@@ -73,6 +74,19 @@ class FuzzSession:
         self.first_alike: dict[tuple[str, str], str] = {}
         # By the id of the marker, which cannot be hashed and is kept so that the id stays its own.
         self._ops: dict[int, tuple[pytest.Mark, Op]] = {}
+
+    def _seed_to_compare(self) -> int | None:
+        """The master seed of the baseline that the session compares with: other cases say nothing. None where
+        it compares with none, or --gpuemu-seed is given.
+        """
+        if not kernel_options.compares(self.config) or self.config.getoption("gpuemu_seed") is not None:
+            return None
+        from pytest_gpuemu.engine.baselines.loading import load_baseline
+
+        try:
+            return load_baseline(self.project.root, self.store).master_seed
+        except GpuemuError:  # told as a usage error when the baseline is asked for
+            return None
 
     @property
     def is_worker(self) -> bool:

@@ -114,3 +114,16 @@ def test_the_order_of_the_cases_does_not_matter():
         forth, back = errors_of(uneven, range(6)), errors_of(uneven, range(5, -1, -1))
 
     assert dataclasses.asdict(forth) == dataclasses.asdict(back)
+
+
+def test_the_share_of_the_tolerance_is_that_of_the_worst_element():
+    op = define_op(
+        "double", reference=lambda x: 2.0 * x, schema="x[N] -> y[N]", dims={"N": [8]}, dtypes=["float32"],
+        values=["integers"], tolerance={"atol": 4.0},
+    )  # fmt: skip
+    case = build_case(op, plan_case(op, 3, ""))
+    output = case.inputs["x"] * 2
+    output[3] += 1
+    output[5] -= 2
+
+    assert judge(case, output).comparisons[0].tolerance_used == 0.5

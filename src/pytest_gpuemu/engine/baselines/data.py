@@ -6,6 +6,7 @@ Here: what is kept of a kernel's artifact and of a campaign's errors. Elsewhere:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -52,6 +53,12 @@ class Baseline:
     origin: str
     artifacts: Mapping[tuple[str, str], ArtifactBaseline] = field(default_factory=dict)
     numbers: Mapping[tuple[str, str, str], NumericalBaseline] = field(default_factory=dict)
+
+    @property
+    def master_seed(self) -> int | None:
+        """The master seed that most of its errors were found with; None where it has none."""
+        seeds = Counter(number.master_seed for number in self.numbers.values())
+        return next((seed for seed, _ in seeds.most_common(1)), None)
 
     @property
     def is_empty(self) -> bool:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_gpuemu.engine.baselines.data import NumericalBaseline
 from pytest_gpuemu.engine.config import Policies
-from pytest_gpuemu.engine.verdict import Comparison, Verdict
+from pytest_gpuemu.engine.verdict import Verdict
 
 # Correct rounding is off by up to half an ulp: an error of that size is none that could be called worse.
 _ROUNDING_ULP = 0.5
@@ -47,7 +47,7 @@ class Errors:
                     cases=cases,
                     max_abs=_finite(comparison.stats.max_abs),
                     max_ulp=_finite(comparison.stats.max_ulp),
-                    tolerance_used=_used(comparison),
+                    tolerance_used=_finite(comparison.tolerance_used),
                     tolerance=comparison.tolerance,
                 )
                 self.found[comparison.dtype] = now if before is None else _larger(before, now)
@@ -121,13 +121,6 @@ def _larger(one: NumericalBaseline, other: NumericalBaseline) -> NumericalBaseli
         tolerance_used=max(one.tolerance_used, other.tolerance_used),
         tolerance=", ".join(sources),
     )
-
-
-def _used(comparison: Comparison) -> float:
-    worst = comparison.worst
-    if worst is None or not worst.error > 0 or not worst.allowed > 0 or not math.isfinite(worst.allowed):
-        return 0.0
-    return worst.error / worst.allowed
 
 
 def _growth(before: float, now: float) -> float:
