@@ -64,6 +64,7 @@ class Told:
     on_its_way: dict[int, str | None] = field(default_factory=dict)
     lock: threading.Lock = field(default_factory=threading.Lock)
     requests: int = 0
+    refused: list[str] = field(default_factory=list)
 
     @contextlib.contextmanager
     def sending(self, values: dict[int, str | None]) -> Iterator[None]:
@@ -141,6 +142,7 @@ def run(kills: int, seed: int, folder: Path, say: Callable[[str], None] = lambda
         _kill(process)
     _compare(told, store, outcome)
     outcome.requests = sum(writer.requests for writer in told)
+    outcome.lost += [line for writer in told for line in writer.refused]
     outcome.wall_s = time.monotonic() - started
     return outcome
 
@@ -183,7 +185,10 @@ def _write(socket: Path, told: Told, seed: int, ended: threading.Event, kinds: C
             assert client is not None
             _send(kind, recorder, client, told, draw, f"{number}")
             kinds[kind] += 1
-        except ClientError:
+        except ClientError as error:
+            if error.code is not None:
+                told.refused.append(f"{told.test_id}: {error.code}: {error}")  # alive, and would not do it
+                return
             # Not reachable just now. What is on its way stays so: it may have been stored.
             if recorder is not None:
                 recorder.close()
@@ -221,7 +226,7 @@ def _send(kind: str, recorder: Recorder, client: Client, told: Told, draw: rando
     else:
         # A judged output is stored under the client's name, so its seed tells the writers apart.
         own = 10 * CASES * (1 + int(told.test_id.split()[1])) + case
-        x = np.float32([-1.0, float(value)])
+        x = np.float32([[-1.0, float(value)]])
         with told.sending({own: "judged"}):
             client.validate_op(OP, {"input": x}, np.maximum(x, 0), seed=own)
 

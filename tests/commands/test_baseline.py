@@ -9,7 +9,10 @@ from command_rows import failed, passed
 def test_nothing_is_worse_right_after_storing(gpuemu, store):
     store.add_results([passed(1), passed(2)])
 
-    assert gpuemu("baseline", "store", "v1")[:2] == (0, f"baseline 'v1': 2 results of {store.path} kept\n")
+    assert gpuemu("baseline", "store", "v1")[:2] == (
+        0,
+        "baseline 'v1': 2 results of .gpuemu/gpuemu.db kept\n",
+    )
     assert gpuemu("baseline", "compare", "v1")[:2] == (
         0,
         "baseline 'v1': 2 of its 2 cases have a result now, 0 got worse\n",
@@ -65,7 +68,7 @@ def test_a_tag_is_removed_by_hand(gpuemu, store):
     gpuemu("baseline", "store", "v1")
 
     assert gpuemu("baseline", "remove", "v1")[1] == "baseline 'v1': 1 result removed\n"
-    assert gpuemu("baseline", "list")[1] == f"no baselines in {store.path}\n"
+    assert gpuemu("baseline", "list")[1] == "no baselines in .gpuemu/gpuemu.db\n"
 
 
 def test_without_a_store_nothing_is_made(gpuemu, project):

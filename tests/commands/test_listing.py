@@ -18,7 +18,7 @@ def test_failures_are_listed_newest_first(gpuemu, store):
 
     assert status == 0
     lines = out.splitlines()
-    assert lines[0] == f"2 failures in {store.path}, newest first"
+    assert lines[0] == "2 failures in .gpuemu/gpuemu.db, newest first"
     assert lines[1].split()[:3] == ["6~rows=1", "matmul", "test_k.py::test_k"]
     assert lines[2].split()[:2] == ["5", "softmax"]
     assert lines[2].endswith("ToleranceExceeded: 1 of 6 elements exceed")
@@ -32,6 +32,22 @@ def test_the_list_can_be_narrowed_and_read_by_a_script(gpuemu, store):
     _, out, _ = gpuemu("failures", "--op", "softmax", "--limit", 2, "--json")
 
     assert [json.loads(line)["seed"] for line in out.splitlines()] == [27, 24]
+
+
+def test_a_list_that_is_not_whole_says_so(gpuemu, store):
+    for seed in range(3):
+        store.add_failure(*failed(seed))
+
+    assert gpuemu("failures", "--limit", 2)[1].startswith("the newest 2 failures in ")
+    assert gpuemu("failures", "--limit", 3)[1].startswith("3 failures in ")
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "x"])
+def test_a_limit_is_a_whole_number(gpuemu, capsys, limit):
+    with pytest.raises(SystemExit):
+        gpuemu("failures", "--limit", limit)
+
+    assert f"argument --limit: invalid whole number >= 1 value: '{limit}'" in capsys.readouterr().err
 
 
 def test_one_failure_is_shown_in_full_with_what_runs_it_again(gpuemu, store):
@@ -78,7 +94,7 @@ def test_results_are_listed_passing_and_failing(gpuemu, store):
     _, out, _ = gpuemu("results")
 
     lines = out.splitlines()
-    assert lines[0] == f"2 results of {store.path}, newest first"
+    assert lines[0] == "2 results in .gpuemu/gpuemu.db, newest first"
     assert lines[1].endswith("failed, max_diff inf")
     assert lines[2].endswith("passed, max_diff 0.25")
     _, out, _ = gpuemu("results", 4)

@@ -24,6 +24,8 @@ FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml|cu|ini))$")
 VARIES = [
     (re.compile(r"\d+(\.\d+)?s\b"), "#s"),
     (re.compile(r"[\d,.]+ cases/s"), "# cases/s"),
+    (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b"), "#-#-# #:#"),
+    (re.compile(r"\bprocess \d+\b"), "process #"),
     (re.compile(r"=+(?= )|(?<= )=+"), "="),
     (re.compile(r"_+(?= )|(?<= )_+"), "_"),
 ]

@@ -7,6 +7,7 @@ them and returns the exit status: 0, or 1 where something is not as wished. Else
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import Protocol, TypeAlias
 
 from pytest_gpuemu.engine.store import StoredFailure
@@ -31,6 +32,12 @@ def again(row: StoredFailure) -> str:
     if row.test_id == "client":
         return f'Client().reproduce("{row.case_id}")'
     return f"pytest --gpuemu-reproduce={row.case_id}"
+
+
+def shown(path: Path) -> str:
+    """A path as it is shorter: from the working folder, where it lies in it."""
+    absolute = path.absolute()
+    return str(absolute.relative_to(Path.cwd()) if Path.cwd() in absolute.parents else path)
 
 
 def count(number: int, word: str) -> str:

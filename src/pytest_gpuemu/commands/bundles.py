@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 
-from pytest_gpuemu.commands import Parsers, add_command, again, count
+from pytest_gpuemu.commands import Parsers, add_command, again, count, shown
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.config import Config, load_config
 from pytest_gpuemu.engine.errors import BundleError, CannotRunHere, ConfigError, StoreError
@@ -137,7 +137,7 @@ def _import(options: argparse.Namespace) -> int:
             store.add_failure(row, result_of(row))
     finally:
         store.close()
-    print(f"stored in {store.path}: {count(len(bundle.failures), 'failure')} of {options.file}")
+    print(f"stored in {shown(store.path)}: {count(len(bundle.failures), 'failure')} of {options.file}")
     for found in bundle.failures:
         row = found.failure
         print(f"  {row.case_id}  {row.op}  {row.test_id}  {again(row)}")

@@ -10,14 +10,15 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pytest_gpuemu.commands import Parsers, add_command, again, count
+from pytest_gpuemu.commands import Parsers, add_command, again, count, shown
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.errors import StoreError
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
 
 _LIMIT = 20
+T = TypeVar("T")
 
 
 def add(commands: Parsers) -> None:
@@ -40,9 +41,21 @@ def add(commands: Parsers) -> None:
     for parser in (failures, results):
         parser.add_argument("seed", nargs="?", help="a seed or a case id (N~edits): the whole report")
         parser.add_argument("--op", help="only of this op")
-        parser.add_argument("--limit", type=int, default=_LIMIT, metavar="N", help=f"how many ({_LIMIT})")
+        parser.add_argument("--limit", type=_count, default=_LIMIT, metavar="N", help=f"how many ({_LIMIT})")
         parser.add_argument("--json", action="store_true", help="a JSON object a line")
         add_store_option(parser)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+_count.__name__ = (
+    "whole number >= 1"  # argparse names a wrong value's type: invalid whole number >= 1 value: '0'
+)
 
 
 def _case(text: str) -> tuple[int, str]:
@@ -56,19 +69,20 @@ def _failures(options: argparse.Namespace) -> int:
         return _forget(options)
     with stored(options) as store:
         if options.seed is None:
-            rows = store.failures(options.limit, op=options.op)
+            rows = store.failures(options.limit + 1, op=options.op)
         else:
             seed, edits = _case(options.seed)
             found = store.failure(seed, options.op, edits or None)
             rows = [_there(found, "failure", options, store.path)]
+    rows, head = _limited(rows, "failure", options)
     if options.json:
         _print_json([failure.body["result"] for failure in rows])
     elif options.seed is not None:
         _print_report(rows[0])
     elif not rows:
-        print(f"no failures in {store.path}")
+        print(f"no failures in {shown(store.path)}")
     else:
-        print(f"{count(len(rows), 'failure')} in {store.path}, newest first")
+        print(f"{head} in {shown(store.path)}, newest first")
         _print_table([_failure_line(row) for row in rows])
         print("the whole report: gpuemu failures SEED; again: pytest --gpuemu-reproduce=SEED")
     return 0
@@ -98,18 +112,26 @@ def _forget(options: argparse.Namespace) -> int:
 def _results(options: argparse.Namespace) -> int:
     with stored(options) as store:
         if options.seed is None:
-            rows = store.results(options.limit, op=options.op)
+            rows = store.results(options.limit + 1, op=options.op)
         else:
             seed, _ = _case(options.seed)
             rows = [_there(store.result(seed, options.op), "result", options, store.path)]
+    rows, head = _limited(rows, "result", options)
     if options.json or options.seed is not None:
         _print_json([row.body for row in rows], indent=None if options.json else 2)
     elif not rows:
-        print(f"no results in {store.path}")
+        print(f"no results in {shown(store.path)}")
     else:
-        print(f"{count(len(rows), 'result')} of {store.path}, newest first")
+        print(f"{head} in {shown(store.path)}, newest first")
         _print_table([_result_line(row) for row in rows])
     return 0
+
+
+def _limited(rows: list[T], word: str, options: argparse.Namespace) -> tuple[list[T], str]:
+    """The rows to show, where one more was asked for than is shown, and what they are."""
+    if len(rows) <= options.limit:
+        return rows, count(len(rows), word)
+    return rows[: options.limit], f"the newest {count(options.limit, word)}"
 
 
 def _there(found: Any, what: str, options: argparse.Namespace, path: Any) -> Any:
