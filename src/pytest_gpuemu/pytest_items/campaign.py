@@ -23,6 +23,7 @@ from pytest_gpuemu.engine.worth import Worth, measure
 from pytest_gpuemu.pytest_items import running
 from pytest_gpuemu.pytest_items.ids import Fuzz, param_of, test_id_of
 from pytest_gpuemu.pytest_items.options import wants_report
+from pytest_gpuemu.pytest_items.progress import progress_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome, RunningCases
 from pytest_gpuemu.pytest_items.second_run import RUN_AGAIN_EVERY, Schedule, judged_at_the_end
 from pytest_gpuemu.pytest_items.session import FuzzSession
@@ -51,7 +52,6 @@ class Campaign:
         self.reasons: Counter[str] = Counter()
         self.covered: dict[str, Counter[str]] = {name: Counter() for name in ("dtypes", "layouts", "values")}
         self.judged_plans: list[Plan] = []
-        self.passed_plans: list[Plan] = []
         # Of each judged case, where a report asks for it.
         self.points: list[list[Any]] | None = [] if wants_report(item.config) else None
         self.worth = Worth()
@@ -81,6 +81,8 @@ class Campaign:
         enough = self._failures_allowed()
         started = time.perf_counter()
         self.is_inside = True
+        planned = self.planned * max(1, len(cases.op.configs))
+        progress = progress_of(self.item.config, self.test_id, planned, self.session.settings.time_s)
 
         def again() -> None:
             before()
@@ -92,6 +94,8 @@ class Campaign:
                 outcome = self._run_one(cases, case_id, call, again)
                 if outcome.status == running.REFERENCE_FAILED:
                     raise ReferenceFailed(f"ReferenceError: {outcome.text}")
+                if progress is not None:
+                    progress.tick(self.cases, len(self.failures))
                 if outcome.status == FAILED and len(self.failures) >= enough:
                     break
             else:
@@ -101,6 +105,8 @@ class Campaign:
             raise pytest.fail.Exception(str(error), pytrace=False) from None
         finally:
             self.is_inside = False
+            if progress is not None:
+                progress.end()
             cases.release()
             self.seconds = time.perf_counter() - started
         self._measure_worth(cases.op)
@@ -172,8 +178,6 @@ class Campaign:
         self.counts[outcome.status] += 1
         if outcome.status == FAILED:
             self.failures.append(outcome)
-        elif outcome.status == running.PASSED:
-            self.passed_plans.append(outcome.plan)
         elif outcome.text:
             self.reasons[f"{outcome.status}: {outcome.text.splitlines()[0]}"] += 1
         if outcome.status in (running.PASSED, FAILED, running.UNDETERMINED):
