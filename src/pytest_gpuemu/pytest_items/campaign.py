@@ -52,6 +52,7 @@ class Campaign:
         self.reasons: Counter[str] = Counter()
         self.covered: dict[str, Counter[str]] = {name: Counter() for name in ("dtypes", "layouts", "values")}
         self.judged_plans: list[Plan] = []
+        self.passed_plans: list[Plan] = []
         # Of each judged case, where a report asks for it.
         self.points: list[list[Any]] | None = [] if wants_report(item.config) else None
         self.worth = Worth()
@@ -178,6 +179,8 @@ class Campaign:
         self.counts[outcome.status] += 1
         if outcome.status == FAILED:
             self.failures.append(outcome)
+        elif outcome.status == running.PASSED:
+            self.passed_plans.append(outcome.plan)
         elif outcome.text:
             self.reasons[f"{outcome.status}: {outcome.text.splitlines()[0]}"] += 1
         if outcome.status in (running.PASSED, FAILED, running.UNDETERMINED):

@@ -23,6 +23,12 @@ from pytest_gpuemu.engine.configs import held_to
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
 from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running, telling
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
+from pytest_gpuemu.pytest_items.diagnosing import (
+    CAMPAIGN_PLANS,
+    DIAGNOSIS,
+    CampaignPlans,
+    diagnose_failure,
+)
 from pytest_gpuemu.pytest_items.ids import MARKER, Fuzz, Seed, param_of, test_id_of
 from pytest_gpuemu.pytest_items.running import CASES, FAILED, Outcome
 from pytest_gpuemu.pytest_items.second_run import SecondRun
@@ -92,6 +98,9 @@ class Runner:
             stop = session.shouldfail or session.shouldstop
             if not stop and not item.get_closest_marker("xfail"):
                 campaign.children = [make_child(item, outcome) for outcome in campaign.failures]
+                plans = CampaignPlans(campaign.passed_plans, [found.plan for found in campaign.failures])
+                for child in campaign.children:
+                    child.stash[CAMPAIGN_PLANS] = plans
             follow = None if stop else next(iter(campaign.children), nextitem)
             call_and_report(item, "teardown", nextitem=follow)
         finally:
@@ -140,6 +149,9 @@ class Runner:
             if isinstance(error, (KeyboardInterrupt, pytest.exit.Exception)):
                 raise
             if outcome.status == FAILED:
+                diagnose_failure(
+                    self.session, pyfuncitem, cases, outcome, error, again, in_second_run=in_second_run
+                )
                 minimizing.minimize_failure(
                     self.session, pyfuncitem, cases, outcome, error, again, in_second_run=in_second_run
                 )
@@ -219,7 +231,8 @@ class Runner:
         first = str(item.nodeid)
         if outcome.status == FAILED:
             first = self.session.first_alike.setdefault((test_id_of(item), outcome.alike), first)
-        telling.add_failure(self.session, item.stash[CASES], report, outcome, error, first)
+        diagnosis = item.stash.get(DIAGNOSIS, None)
+        telling.add_failure(self.session, item.stash[CASES], report, outcome, error, first, diagnosis)
         if first != str(item.nodeid) and item.config.getoption("verbose", 0) < 2:
             report.longrepr = grouping.pointer(outcome.text, first)
 
