@@ -196,6 +196,20 @@ def test_machine_code_is_counted_without_the_filling(disassembler):
     assert "other" not in metrics.sass_instruction_mix
 
 
+def test_cuobjdump_stands_in_for_nvdisasm(disassembler):
+    if not disassembler.cuobjdump:
+        pytest.skip("no cuobjdump is installed")
+    without = Tools(ptxas=disassembler.ptxas, cuobjdump=disassembler.cuobjdump)
+
+    one_way, other_way = (
+        lint(LOCAL_ARRAY, "powers", archs=["sm_80"], tools=tools)[0].metrics
+        for tools in (disassembler, without)
+    )
+
+    assert other_way.sources["sass_instruction_count"].startswith("cuobjdump ")
+    assert other_way.sass_instruction_mix == one_way.sass_instruction_mix
+
+
 # ---- without tools --------------------------------------------------------------------------------
 
 

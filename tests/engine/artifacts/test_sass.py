@@ -1,7 +1,10 @@
 """Disassembly: instructions, their classes, and the line of PTX that each comes from."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pytest_gpuemu.engine.artifacts.ptxas import read_log
 from pytest_gpuemu.engine.artifacts.sass import SassInstruction, instruction_mix, read_disassembly, sass_class
 
 # Printed by nvdisasm 13.1 (-c -gp), shortened.
@@ -92,3 +95,12 @@ def test_a_mix_counts_by_class():
     code = read_disassembly(NVDISASM)["mix"]
 
     assert instruction_mix(code) == {"control": 1, "global_load": 1, "integer": 1, "local_store": 1}
+
+
+@given(st.text(), st.integers(0, len(NVDISASM)))
+def test_any_output_of_a_tool_is_read_without_failing(text, at):
+    """A tool of another release, or one that was killed, prints what it likes."""
+    for printed in (text, NVDISASM[:at] + text, CUOBJDUMP[:at] + text):
+        for code in read_disassembly(printed).values():
+            assert all(instruction.opcode for instruction in code)
+        assert all(usage.registers >= 0 for usage in read_log(printed).values())

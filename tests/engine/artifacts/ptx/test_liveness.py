@@ -80,6 +80,18 @@ def test_vectors_and_wide_registers_count_their_words():
     assert pressure_of("mov.b64 p, 1;\nmov.b64 v, p;\nst.global.b64 [p], v;")[0] == 4
 
 
+def test_a_range_may_have_a_name_that_ends_in_digits_and_a_name_may_be_long():
+    code = ".reg .b64 %r1<4>;\nmov.b64 %r13, 1;\nst.global.b64 [0], %r13;\nmov.b32 %r14, x" + "9" * 5000 + ";"
+
+    assert pressure_of(code) == (2, ["mov.b64 5"])
+
+
+def test_a_text_that_declares_billions_of_registers_ends():
+    code = ".reg .b32 %r<4000000000>;\nmov.b32 %r3999999999, 1;\nst.global.b32 [0], %r3999999999;"
+
+    assert pressure_of(code)[0] == 1
+
+
 @pytest.mark.parametrize("path", sorted(DATA.glob("*.ptx")), ids=lambda path: path.stem)
 def test_real_kernels_hold_something_and_no_more_than_they_declare(path):
     for kernel in parse(path.read_text()).kernels:

@@ -277,6 +277,7 @@ def test_an_empty_text_is_an_error(text):
         (HEADER + ".entry k() {\n ret;", 5, 6, "the text ends inside the braces that line 4 opens"),
         (HEADER + ".entry k() { mov.f32 f, 0f3F80; }", 4, 25, "8 hexadecimal digits"),
         (HEADER + ".entry k() { mov.f64 f, 0d3F80; }", 4, 25, "16 hexadecimal digits"),
+        (HEADER + f".global .b8 x[{'9' * 5000}];", 4, 15, "a number of more than 100 digits"),
         (HEADER + ".entry k() { 9lives; }", 4, 14, "a name does not begin with a digit"),
         (HEADER + ".global .f23 x;", 4, 9, "did you mean"),
         (HEADER + ".entry k() { .reg .b32 %r<x>; }", 4, 27, "the number of registers"),

@@ -37,6 +37,7 @@ _TOKEN = re.compile(
     """,
     re.VERBOSE | re.DOTALL | re.ASCII,
 )
+MAX_DIGITS = 100  # far beyond 64 bits in any base, and few enough for Python to convert
 _GLUED_TO_A_NUMBER = re.compile(r"[\w$]+", re.ASCII)
 
 
@@ -66,6 +67,8 @@ def tokens(text: str) -> list[Token]:
             if kind == "number" and (glued := _GLUED_TO_A_NUMBER.match(text, end)):
                 whole = word + glued.group()
                 raise error(f"{whole!r} is no number: {_number_rule(whole)}", line, column)
+            if kind == "number" and len(word) > MAX_DIGITS:
+                raise error(f"a number of more than {MAX_DIGITS} digits", line, column)
             found.append(Token(word if kind == "mark" else str(kind), word, line, column))
         at = end
     found.append(Token("end", "", line, at - line_start + 1))

@@ -56,6 +56,7 @@ _NO_RESULT = frozenset(
     )
 )
 _ENDS = ("ret", "exit", "trap")
+_MOST_DIGITS = 10  # of a register's number
 _WORDS = {"b64": 2, "u64": 2, "s64": 2, "f64": 2, "f32x2": 2, "b128": 4, "pred": 0}
 
 
@@ -76,7 +77,7 @@ class _BasicBlock:
 
 def pressure(function: Function) -> Pressure:
     """Where the function holds the most values. Predicates have registers of their own and count nothing."""
-    registers = _registers(function)
+    registers = _Registers(function)
     blocks, labels = _basic_blocks(function)
     masks = [[_masks(instruction, registers) for instruction in block.code] for block in blocks]
     changed = True
@@ -89,14 +90,11 @@ def pressure(function: Function) -> Pressure:
             if live != blocks[at].live_before:
                 blocks[at].live_before = live
                 changed = True
-    by_words: dict[int, int] = {}
-    for bit, words in registers.values():
-        by_words[words] = by_words.get(words, 0) | 1 << bit
     most, where = 0, list[Instruction]()
     for block, block_masks in zip(blocks, masks, strict=True):
         live = _live_after(block, blocks, labels)
         for instruction, (uses, definitions) in zip(reversed(block.code), reversed(block_masks), strict=True):
-            words = sum(count * (live & mask).bit_count() for count, mask in by_words.items())
+            words = sum(count * (live & mask).bit_count() for count, mask in registers.by_words.items())
             if words > most:
                 most, where = words, []
             if words == most:
@@ -107,21 +105,48 @@ def pressure(function: Function) -> Pressure:
     )
 
 
-def _registers(function: Function) -> dict[str, tuple[int, int]]:
-    """A bit and the 32-bit words of each virtual register that the body declares. Registers of one name in
-    several scopes are taken for one."""
-    found: dict[str, tuple[int, int]] = {}
-    for variable in (*function.params, *function.returns, *variables(function)):
-        if variable.space != "reg":
-            continue
-        words = _WORDS.get(variable.type, 1) * variable.vector
-        for declarator in variable.declarators:
-            many = [declarator.name] if declarator.count is None else [
-                f"{declarator.name}{i}" for i in range(declarator.count)
-            ]  # fmt: skip
-            for name in many:
-                found.setdefault(name, (len(found), words))
-    return found
+class _Registers:
+    """The virtual registers that a body declares, each with a bit once it is met: it may declare billions.
+
+    Registers of one name in several scopes are taken for one.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self._words: dict[str, int] = {}
+        self._ranges: dict[str, tuple[int, int]] = {}  # %r of %r<10>: how many, and the words of each
+        self._bits: dict[str, int] = {}
+        self.by_words: dict[int, int] = {}  # the bits of all registers of so many words
+        for variable in (*function.params, *function.returns, *variables(function)):
+            if variable.space == "reg":
+                words = _WORDS.get(variable.type, 1) * variable.vector
+                for declarator in variable.declarators:
+                    if declarator.count is None:
+                        self._words.setdefault(declarator.name, words)
+                    else:
+                        self._ranges.setdefault(declarator.name, (declarator.count, words))
+
+    def bits(self, found: Iterator[str]) -> int:
+        """The bits of those names that are registers."""
+        bits = 0
+        for name in found:
+            if name not in self._bits:
+                words = self._words_of(name)
+                bit = 0 if words is None else 1 << len(self._bits)
+                self._bits[name] = bit
+                if words is not None:
+                    self.by_words[words] = self.by_words.get(words, 0) | bit
+            bits |= self._bits[name]
+        return bits
+
+    def _words_of(self, name: str) -> int | None:
+        if name in self._words:
+            return self._words[name]
+        digits = len(name) - len(name.rstrip("0123456789"))
+        for width in range(1, min(digits, _MOST_DIGITS) + 1):
+            declared = self._ranges.get(name[:-width])
+            if declared is not None and int(name[-width:]) < declared[0]:
+                return declared[1]
+        return None
 
 
 def _basic_blocks(function: Function) -> tuple[list[_BasicBlock], dict[str, int]]:
@@ -163,30 +188,22 @@ def _live_after(block: _BasicBlock, blocks: list[_BasicBlock], labels: dict[str,
     return live
 
 
-def _masks(instruction: Instruction, registers: dict[str, tuple[int, int]]) -> tuple[int, int]:
+def _masks(instruction: Instruction, registers: _Registers) -> tuple[int, int]:
     """The registers that an instruction reads, and those that it writes, as bits."""
     uses = definitions = 0
     for position, operand in enumerate(instruction.operands):
         writes = position == 0 and instruction.opcode not in _NO_RESULT
         if writes and isinstance(operand, (Name, Vector, Pair)):
-            definitions |= _bits(names(operand), registers)
+            definitions |= registers.bits(names(operand))
             # An accumulator is read too, and a predicated or partial write leaves the old value.
             if instruction.opcode == "wgmma" or instruction.predicate is not None or _is_partial(operand):
-                uses |= _bits(names(operand), registers)
+                uses |= registers.bits(names(operand))
         else:
-            uses |= _bits(names(operand), registers)
+            uses |= registers.bits(names(operand))
     if instruction.predicate is not None:
-        uses |= _bits(iter((instruction.predicate.name,)), registers)
+        uses |= registers.bits(iter((instruction.predicate.name,)))
     return uses, definitions
 
 
 def _is_partial(operand: Operand) -> bool:
     return isinstance(operand, Name) and operand.component != ""
-
-
-def _bits(found: Iterator[str], registers: dict[str, tuple[int, int]]) -> int:
-    bits = 0
-    for name in found:
-        if name in registers:
-            bits |= 1 << registers[name][0]
-    return bits
