@@ -28,6 +28,12 @@ schema = "x[N] -> y[N]"
 dims = { N = { min = 1, max = 40 } }
 
 [[ops]]
+name = "twice_in_place"
+reference = "client_test_references:twice"
+schema = "x[N] -> y[N]"
+inplace = { y = "x" }
+
+[[ops]]
 name = "shapeless"
 reference = "client_test_references:negative"
 

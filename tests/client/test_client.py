@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pytest_gpuemu.client import Client, ClientError
+from pytest_gpuemu.client.transport import NngTransport, ask
 from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.errors import CannotRunHere
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.plan import plan_case
+from pytest_gpuemu.engine.wire_arrays import to_tensor
 
 
 def softmax(x):
@@ -226,6 +229,42 @@ def test_an_output_that_cannot_be_judged_is_a_failure_of_its_case(client, output
         assert failure.failures[0].kind == kind
         assert message in str(failure.failures[0])
         assert client.get_result(failure.seed, "twice") == failure
+
+
+def test_an_input_that_the_op_spoils_is_a_failure(client):
+    """Guards: the daemon judges by inputs of its own, and never saw what became of the op's."""
+
+    def doubles_in_place(x):
+        x *= 2
+        return x.copy()
+
+    given = {"values": ["integers"], "dims": {"N": [9]}, "dtypes": ["float32"]}
+    (failure,) = client.fuzz_op_client_side("twice", op_fn=doubles_in_place, iterations=1, **given).failures
+
+    assert [found.kind for found in failure.failures] == ["InputModified"]
+    assert "of 9 elements" in failure.failures[0]
+    again = client.reproduce(failure.seed, op_fn=doubles_in_place)
+    assert [found.kind for found in again.result.failures] == ["InputModified"]
+    assert np.array_equal(again.inputs["x"], client.reproduce(failure.seed).inputs["x"])
+
+
+def test_an_op_that_overwrites_its_input_need_not_return_it(client):
+    def doubles_in_place(x):
+        x *= 2
+
+    assert (
+        client.fuzz_op_client_side("twice_in_place", op_fn=doubles_in_place, iterations=3, seed=1).passed == 3
+    )
+
+
+def test_a_fuzz_config_of_unknown_keys_is_refused(client):
+    message = {"type": "SubmitOutput", "op_name": "twice", "seed": 1, "fuzz_config": {"colour": 3}}
+
+    with pytest.raises(ClientError, match="fuzz_config: unknown key 'colour'"):
+        ask(
+            NngTransport(Path(client.socket_path), timeout_ms=30_000),
+            {**message, "output": to_tensor(np.ones(1))},
+        )
 
 
 def test_a_reference_that_fails_is_a_failure_of_its_case(client):

@@ -17,7 +17,8 @@ from pytest_gpuemu.engine.protocol.plain import wire_overrides
 from pytest_gpuemu.engine.rng import derive_seed, generate_seed
 from pytest_gpuemu.engine.wire_arrays import to_array
 
-# seed, inputs (arrays by name), params, shape, dtype, layout, values, fuzz_config: see Client.get_test_case.
+# seed, inputs (arrays by name), params, shape, dtype, layout, values, inplace (by output, the input that it
+# overwrites), fuzz_config: see Client.get_test_case.
 GivenCase: TypeAlias = dict[str, Any]
 
 
@@ -93,5 +94,6 @@ def _read_case(message: Mapping[str, Any]) -> GivenCase:
         "dtype": message["dtype"],
         "layout": message["layout"],
         "values": message["values"],
+        "inplace": message["inplace"],
         "fuzz_config": message["fuzz_config"],
     }

@@ -212,6 +212,7 @@ class ReproduceResult:
     stored: ValidationResult | None = None
     was_run: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
+    inplace: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +19,7 @@ from pytest_gpuemu.client.judging import submit
 from pytest_gpuemu.client.sending import SentOutput, sent_output
 from pytest_gpuemu.client.stored import result_of_failure, store_failure
 from pytest_gpuemu.client.transport import Transport, ask
+from pytest_gpuemu.engine.checks import modified_input
 from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, OutputError
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
@@ -65,13 +66,11 @@ def fuzz_here(
     results: list[ValidationResult] = []
     reasons: list[str] = []
     for case in cases:
-        started = time.monotonic()
-        called = run(case)
-        duration_ms = (time.monotonic() - started) * 1000.0
-        if isinstance(called.error, CannotRunHere):
-            reasons.append(str(called.error))
+        ran = _run(run, case)
+        if isinstance(ran.called.error, CannotRunHere):
+            reasons.append(str(ran.called.error))
             continue
-        results.append(_judged(transport, op_name, case, called, duration_ms))
+        results.append(_judged(transport, op_name, case, ran))
         if fail_fast and results[-1].status == "failed":
             break
     if reasons and not results:
@@ -148,51 +147,85 @@ def reproduce_here(transport: Transport, found: ReproduceResult, run: RunCase) -
         "dtype": info.dtype,
         "layout": info.layout,
         "values": info.values,
+        "inplace": found.inplace,
         "fuzz_config": info.fuzz_config,
     }
-    # The op may write into its inputs; the caller gets them as they were.
-    given = {name: np.copy(array) for name, array in found.inputs.items()}
+    ran = _run(run, case)
+    if ran.called.error is not None:
+        result = result_of_failure(_raised(stored.op_name, case, ran))
+    else:
+        own = None if info.input_snapshot is None else ran.inputs
+        result = _submitted(transport, stored.op_name, case, ran, inputs=own, keep=False)
+    return replace(found, result=result, inputs=ran.inputs, was_run=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Ran:
+    """What a run of the op on a case gave: the output as it is sent, or the error in called; the inputs as
+    they were before; what was seen of it beside its output."""
+
+    called: Called
+    output: SentOutput | None
+    inputs: dict[str, Array]
+    seen: tuple[Finding, ...]
+    duration_ms: float
+
+
+def _run(run: RunCase, case: GivenCase) -> _Ran:
+    given: Mapping[str, Array] = case["inputs"]
+    before = {name: np.copy(array) for name, array in given.items()}
+    overwritten: Mapping[str, str] = case["inplace"]
     started = time.monotonic()
     called = run(case)
     duration_ms = (time.monotonic() - started) * 1000.0
-    sent, called = _sendable(called)
-    if called.error is not None:
-        result = result_of_failure(_raised(stored.op_name, case, called, duration_ms))
-    else:
-        result = submit(
-            transport,
-            stored.op_name,
-            None if info.input_snapshot is None else given,
-            sent,
-            stored.case_id,
-            params={},
-            fuzz_config=info.fuzz_config,
-            keep=False,
-        )
-    return replace(found, result=result, inputs=given, was_run=True)
+    if called.error is None and called.value is None and overwritten:
+        called = Called({output: given[name] for output, name in overwritten.items()})
+    output = None
+    if called.error is None:
+        try:
+            output = sent_output(called.value)
+        except (OutputError, ClientError) as error:  # what cannot be sent is the op's failure
+            called = Called(error=error)
+    seen = [
+        finding
+        for name, array in given.items()
+        if name not in overwritten.values()
+        if (finding := modified_input(name, array, before[name])) is not None
+    ]
+    return _Ran(called=called, output=output, inputs=before, seen=tuple(seen), duration_ms=duration_ms)
 
 
-def _judged(
-    transport: Transport, op_name: str, case: GivenCase, called: Called, duration_ms: float
+def _judged(transport: Transport, op_name: str, case: GivenCase, ran: _Ran) -> ValidationResult:
+    if ran.called.error is not None:
+        return store_failure(transport, _raised(op_name, case, ran))
+    return _submitted(transport, op_name, case, ran)
+
+
+def _submitted(
+    transport: Transport,
+    op_name: str,
+    case: GivenCase,
+    ran: _Ran,
+    *,
+    inputs: Mapping[str, Array] | None = None,
+    keep: bool = True,
 ) -> ValidationResult:
-    sent, called = _sendable(called)
-    if called.error is not None:
-        return store_failure(transport, _raised(op_name, case, called, duration_ms))
-    return submit(transport, op_name, None, sent, case["seed"], params={}, fuzz_config=case["fuzz_config"])
+    edits = case.get("edits")
+    return submit(
+        transport,
+        op_name,
+        inputs,
+        ran.output,
+        f"{case['seed']}~{edits}" if edits else case["seed"],
+        params={},
+        fuzz_config=case["fuzz_config"],
+        keep=keep,
+        seen=ran.seen,
+    )
 
 
-def _sendable(called: Called) -> tuple[SentOutput | None, Called]:
-    """The output as it is sent; what cannot be is the op's failure, as if it had raised."""
-    if called.error is not None:
-        return None, called
-    try:
-        return sent_output(called.value), called
-    except (OutputError, ClientError) as error:
-        return None, Called(error=error)
-
-
-def _raised(op_name: str, case: GivenCase, called: Called, duration_ms: float) -> Failure:
-    first = next(iter(case["inputs"].values()))
+def _raised(op_name: str, case: GivenCase, ran: _Ran) -> Failure:
+    called, first = ran.called, next(iter(case["inputs"].values()))
     return Failure(
         test_id=CLIENT,
         op=op_name,
@@ -205,9 +238,9 @@ def _raised(op_name: str, case: GivenCase, called: Called, duration_ms: float) -
         layout=case["layout"],
         values=case["values"],
         fuzz_config=case["fuzz_config"],
-        findings=(Finding(kind="ExecutionError", message=called.summary),),
+        findings=(Finding(kind="ExecutionError", message=called.summary), *ran.seen),
         stats=None,
         text=called.traceback or called.summary,
         timestamp=time.time(),
-        duration_ms=duration_ms,
+        duration_ms=ran.duration_ms,
     )

@@ -5,7 +5,7 @@ Here: the two requests. Elsewhere: the methods that users call (client.py), the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_gpuemu.client.data import ValidationResult
@@ -15,6 +15,7 @@ from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import parse_case_id
 from pytest_gpuemu.engine.protocol.plain import plain
 from pytest_gpuemu.engine.protocol.tensor import Tensor
+from pytest_gpuemu.engine.verdict import Finding
 
 
 def validate(
@@ -54,8 +55,10 @@ def submit(
     params: Mapping[str, Any],
     fuzz_config: Mapping[str, Any] | None = None,
     keep: bool = True,
+    seen: Sequence[Finding] = (),
 ) -> ValidationResult:
-    """See Client.submit_output. fuzz_config is what the case was narrowed by, where that is known here."""
+    """See Client.submit_output. fuzz_config is what the case was narrowed by, where that is known here; seen
+    what was seen of the op beside its output."""
     seed, edits = parse_case_id(case_id)
     message = {
         "type": "SubmitOutput",
@@ -67,5 +70,6 @@ def submit(
         "kwargs": plain(params),
         "fuzz_config": None if fuzz_config is None else dict(fuzz_config),
         "keep": keep,
+        "seen": [{"kind": finding.kind, "message": finding.message} for finding in seen],
     }
     return ValidationResult.from_wire(ask(transport, message, "SubmitResult")["result"])

@@ -53,6 +53,7 @@ def reproduced(
         stored=ValidationResult.from_wire(reply["stored"]),
         was_run=reply["was_run"],
         params=reply["params"],
+        inplace=reply["inplace"],
     )
 
 

@@ -7,6 +7,7 @@ Elsewhere: the memory and its poison (buffers.py), values (compare.py), the orde
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -57,25 +58,30 @@ def modified_inputs(case: Case, handed: Mapping[str, Any] | None = None) -> list
         if name in case.op.inplace.values():
             continue
         given = case.inputs[name] if handed is None else arrays.to_numpy(handed[name])
-        before = case.originals[name]
-        if _same_bits(given, before):
+        finding = modified_input(name, given, case.originals[name])
+        if finding is None:
             continue
-        mask = _bits(given) != _bits(before)
-        changed = [tuple(int(i) for i in index) for index in np.argwhere(mask)[:_SHOWN]]
-        shown = ", ".join(f"{name}{list(i)} {before[i].item()!r} -> {given[i].item()!r}" for i in changed)
-        more = ", ..." if np.count_nonzero(mask) > _SHOWN else ""
         buffer = case.buffers.get(name)
         damage = None if buffer is None else buffer.guard_damage()
         outside = "" if damage is None else f", and {damage.nbytes} bytes outside of it"
-        found.append(
-            Finding(
-                kind="InputModified",
-                message=f"input {name}: {_share(int(np.count_nonzero(mask)), mask.size, 'were')} "
-                f"modified: {shown}{more}{outside}",
-                index=changed[0],
-            )
-        )
+        found.append(replace(finding, message=finding.message + outside))
     return found
+
+
+def modified_input(name: str, given: Array, before: Array) -> Finding | None:
+    """The finding where an input is not what it was before."""
+    if _same_bits(given, before):
+        return None
+    mask = _bits(given) != _bits(before)
+    changed = [tuple(int(i) for i in index) for index in np.argwhere(mask)[:_SHOWN]]
+    shown = ", ".join(f"{name}{list(i)} {before[i].item()!r} -> {given[i].item()!r}" for i in changed)
+    more = ", ..." if np.count_nonzero(mask) > _SHOWN else ""
+    return Finding(
+        kind="InputModified",
+        message=f"input {name}: {_share(int(np.count_nonzero(mask)), mask.size, 'were')} "
+        f"modified: {shown}{more}",
+        index=changed[0],
+    )
 
 
 def overwritten_guards(case: Case) -> list[Finding]:

@@ -26,6 +26,7 @@ _SHAPE_LISTS = {"batch_sizes": "batch", "seq_lengths": "seq", "hidden_dims": "hi
 _CONFIG_KEYS = ("seed", "shape_options", "op_schema", *CASE_KEYS)
 # The `gpuemu` client of PyPI decodes these as another type: it gets none of them.
 NOT_FOR_PROTOCOL_1 = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+_OVERRIDE_KEYS = (*CASE_KEYS, "op_schema", "edge_cases")
 _EDGE_SHARE = 10
 
 
@@ -104,6 +105,9 @@ def _read_shape_options(options: Mapping[str, Any]) -> dict[str, Any]:
 def requested_op(name: str, overrides: Mapping[str, Any], config: Config, seed: int | None = None) -> Op:
     """The op of a name under overrides, for the case of a seed: where the op has no schema, a tenth of the
     seeds have one of the edge shapes. Raises UnknownOpError, ConfigError or SchemaError."""
+    for key in overrides:
+        if key not in _OVERRIDE_KEYS:
+            raise ProtocolError(f"fuzz_config: unknown key {key!r}; {did_you_mean(key, _OVERRIDE_KEYS)}")
     narrowed = {key: value for key, value in overrides.items() if key in CASE_KEYS}
     op = resolve_op(name, {}, config)
     if overrides.get("op_schema") is not None:

@@ -98,6 +98,7 @@ def inputs(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]
         "inputs": {name: to_tensor(array) for name, array in arrays.items()},
         "layouts": dict(case.plan.layouts),
         "params": plain(case.plan.params),
+        "inplace": dict(op.inplace),
     }
 
 
@@ -114,5 +115,6 @@ def _case_message(case: Case, overrides: Mapping[str, Any]) -> dict[str, Any]:
         "layout": plan.layouts[first] if first else "contiguous",
         "values": plan.values[first] if first else "uniform",
         "layouts": dict(plan.layouts),
+        "inplace": dict(case.op.inplace),
         "fuzz_config": dict(overrides),
     }

@@ -44,6 +44,11 @@ def judge_request(message: Mapping[str, Any], config: Config, _: Ask) -> dict[st
         if not isinstance(request, SubmitOutput):
             raise
         verdict = failed(case, "ExecutionError", str(error))  # of a campaign: a failure, and no lost case
+    if isinstance(request, SubmitOutput) and request.seen:
+        seen = tuple(
+            Finding(kind=str(found.get("kind")), message=str(found.get("message"))) for found in request.seen
+        )
+        verdict = dataclasses.replace(verdict, status=FAILED, findings=(*verdict.findings, *seen))
     timestamp = time.time()
     body, failure = judged_body(
         case,

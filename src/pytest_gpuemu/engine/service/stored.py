@@ -69,7 +69,15 @@ class Stored:
         if found.inputs is not None:
             body["repro_info"]["input_snapshot"] = base64.b64encode(found.inputs).decode("ascii")
             inputs = framing.decode(found.inputs)["inputs"]
-            return {**reply, "result": body, "stored": body, "inputs": inputs, "layouts": {}, "params": {}}
+            return {
+                **reply,
+                "result": body,
+                "stored": body,
+                "inputs": inputs,
+                "layouts": {},
+                "params": {},
+                "inplace": {},
+            }
         drawn = self._drawn(found, version)
         result = self._run_again(found) if request.runs and found.test_id == CLIENT else None
         return {**reply, "was_run": result is not None, "result": result or body, "stored": body, **drawn}

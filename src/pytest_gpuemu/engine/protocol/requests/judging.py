@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.protocol.requests.fields import (
     Params,
     Seed,
     Table,
+    Tables,
     Tensors,
 )
 
@@ -41,6 +42,8 @@ class SubmitOutput:
     SubmitResult.
 
     fuzz_config is what the case was narrowed by; null: as it was last handed out. keep: store the result.
+    seen is what was seen of the op where it ran, beside its output: each with kind and message, as
+    verdict.Finding has them.
     """
 
     op_name: Name
@@ -51,6 +54,7 @@ class SubmitOutput:
     kwargs: Params = None
     fuzz_config: OptionalTable = None
     keep: Flag = True
+    seen: Tables = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
