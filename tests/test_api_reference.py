@@ -38,6 +38,13 @@ OTHER_DEFAULTS = {
     ("Client.validate_op", "dtype"): "an output of any dtype is judged as what it is",
 }
 
+PTX = """
+.version 7.0
+.target sm_80
+.address_size 64
+.visible .entry nothing() { ret; }
+"""
+
 
 def named(name: str, package: Any = pytest_gpuemu) -> Any:
     found = package
@@ -164,6 +171,7 @@ def test_replies_have_the_keys_of_the_reference(tmp_path):
             case = client.get_test_case("relu", 3)
             (of_batch,) = client.get_test_batch("relu", [5])
             result = client.submit_output("relu", case["seed"], np.maximum(case["inputs"]["input"], 0))
+            (linted,) = client.lint_kernel(PTX, arch="sm_80")
     finally:
         daemon.stop()
 
@@ -171,5 +179,7 @@ def test_replies_have_the_keys_of_the_reference(tmp_path):
     assert ping == "pong"
     assert set(VALUES["test_case_keys"]) <= set(case)
     assert set(VALUES["test_case_keys"]) <= set(of_batch)
+    assert set(VALUES["lint_keys"]) <= set(linted)
+    assert set(VALUES["lint_metrics"]) <= set(linted["metrics"])
     assert str(result.timestamp).startswith("20")
     assert int(result.timestamp) > 1_600_000_000
