@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,8 +10,21 @@ from pathlib import Path
 import pytest
 
 from pytest_gpuemu.commands.init import _asked, _test_file
-from pytest_gpuemu.engine.config import Config, load_config
+from pytest_gpuemu.engine.config import (
+    ArtifactChecks,
+    CiSettings,
+    Config,
+    Policies,
+    Validation,
+    load_config,
+    read_config,
+)
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 ROOT = Path(__file__).parents[2]
 KERNELS = "import numpy as np\n\ndef relu(input):\n    return np.maximum(input, 0)\n"
@@ -116,3 +130,23 @@ def test_the_template_is_the_file_at_the_root_of_the_repository():
     template = ROOT / "src" / "pytest_gpuemu" / "commands" / "gpuemu.toml"
 
     assert template.read_text(encoding="utf-8") == (ROOT / "gpuemu.toml").read_text(encoding="utf-8")
+
+
+def test_what_the_template_shows_as_a_comment_is_right():
+    """Guards: an example in a comment that is refused as soon as it is uncommented."""
+    text = (ROOT / "gpuemu.toml").read_text(encoding="utf-8")
+    # The example of [ops.tolerances] belongs to an entry above it.
+    lines = text.partition("# [ops.tolerances]")[0].splitlines()
+    written = "\n".join(re.sub(r"^# (?=\[|\w+ = )", "", line) for line in lines)
+
+    config = read_config(tomllib.loads(written), ROOT / "gpuemu.toml")
+
+    assert [op.name for op in config.ops] == ["scaled_residual", "softmax"]
+    assert config.kernels[0].artifact_checks == ArtifactChecks()
+    for shown, default in (
+        (config.policies, Policies()),
+        (config.ci, CiSettings()),
+        (config.reference_timeout_s, Validation().reference_timeout_s),
+        (config.op_memory_mb, Validation().op_memory_mb),
+    ):
+        assert shown == default

@@ -279,7 +279,7 @@ OP = Table(
         Key(
             "frameworks",
             ListOf(OneOf("a framework", FRAMEWORKS), "a list of frameworks", at_least=0),
-            "what the op under test is written in; shown, and decides nothing",
+            "what the op under test is written in; decides nothing",
         ),
         Key("tolerances", OwnTolerances(), "tolerances by dtype, or { atol, rtol, ulp, fraction } for all"),
         *(Key(name, kind, text) for name, (kind, text) in OP_KEYS.items()),

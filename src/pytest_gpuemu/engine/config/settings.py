@@ -105,7 +105,7 @@ class CiSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """`[project]`: what the project is called; shown, and decides nothing."""
+    """`[project]`: what the project is called; decides nothing."""
 
     name: str | None = None
     version: str | None = None
