@@ -20,6 +20,8 @@ import json, sys
 import numpy as np
 from gpuemu.client import Client, ClientError
 
+PTX = ".version 7.0\\n.target sm_80\\n.address_size 64\\n.visible .entry nothing() { ret; }\\n"
+
 def softmax(x):
     with np.errstate(all="ignore"):
         e = np.exp(x.astype("f8") - x.astype("f8").max(-1, keepdims=True))
@@ -66,6 +68,13 @@ batch = client.get_test_batch("softmax", 20, dtypes=["bfloat16", "float32"])
 found["no bfloat16"] = {case["dtype"] for case in batch} == {"float32"}
 found["only bfloat16"] = error_of(lambda: client.get_test_batch("softmax", 2, dtypes=["bfloat16"]))
 found["hundred"] = len(client.get_test_batch("softmax", count=100, seed=1, dtypes=["float32"]))
+linted, *_ = client.lint_kernel(PTX, "nothing")  # one for each architecture
+found["lint"] = [linted["kernel_name"], linted["passed"], sorted(linted), sorted(linted["metrics"])]
+found["lint of no kernel"] = error_of(lambda: client.lint_kernel("no PTX"))
+client.close()
+with Client(sys.argv[1]) as another:
+    found["again"] = another.ping()["protocol_version"]
+found["methods"] = [name for name in vars(Client) if not name.startswith("_")]
 print(json.dumps(found))
 """
 
@@ -136,3 +145,18 @@ def test_it_gets_no_dtype_that_it_would_read_as_another(found):
 def test_it_reads_errors(found):
     assert "did you mean 'softmax'" in found["unknown"]
     assert "ValueError: no answer" in found["raises"]
+
+
+def test_it_lints(found):
+    name, passed, keys, metrics = found["lint"]
+
+    assert (name, passed) == ("nothing", True)
+    assert {"kernel_name", "passed", "metrics", "violations", "timestamp"} <= set(keys)
+    assert {"register_count", "spill_count"} <= set(metrics)
+    assert "PTX" in found["lint of no kernel"]
+
+
+def test_none_of_its_methods_is_left_out(found):
+    assert found["again"] == 1
+    assert len(found["methods"]) > 12
+    assert [name for name in found["methods"] if f"client.{name}(" not in DRIVER] == []
