@@ -51,9 +51,17 @@ def _errors(comparison: Comparison) -> Array:
     with np.errstate(all="ignore"):
         error = np.abs(output - reference)
         if dtypes.is_floating(comparison.dtype):
-            error /= dtypes.ulp(np.abs(reference), comparison.dtype)
+            error /= dtypes.ulp(_sizes(comparison, reference), comparison.dtype)
         same = (output == reference) | (np.isnan(output) & np.isnan(reference))
         return np.where(same, 0.0, np.where(np.isnan(error), np.inf, error))
+
+
+def _sizes(comparison: Comparison, reference: Array) -> Array:
+    """In whose ulp the errors are: as in measure.py, where a reference may as well be 0, what is allowed."""
+    size = np.array(np.abs(reference))
+    if comparison.allowed is not None:
+        size[comparison.exceeding] = np.fmax(size[comparison.exceeding], comparison.allowed)
+    return size
 
 
 def _cell(shape: tuple[int, ...], most_cells: int) -> tuple[int, ...]:

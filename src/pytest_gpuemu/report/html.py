@@ -30,9 +30,7 @@ def page(report: Mapping[str, Any]) -> str:
         lstrip_blocks=True,
     )
     environment.filters["short"] = _short
-    environment.filters["ulp_line"] = lambda fields: (
-        UlpHistogram.from_plain({"counts": fields["counts"], "not_finite": fields["not_finite"]}).line
-    )
+    environment.filters["ulp_line"] = lambda fields: UlpHistogram.from_plain(fields).line
     kinds = _by_kind(report["failures"])
     shown = [failure for alike in kinds for failure in alike][:MAX_FAILURES]
     return environment.get_template("page.html").render(

@@ -105,8 +105,10 @@
   function ulps(place, output) {
     const found = output && output.ulps;
     if (!found) { place.closest("figure").remove(); return; }
+    const bits = Math.log2(found.edges[found.edges.length - 1]);
     const labels = found.edges.map((edge) => `≤ ${edge < 1000 ? edge : edge.toExponential(0).replace("+", "")}`);
-    labels.push("more", "not finite");
+    labels[labels.length - 1] = `≤ 2^${bits}`;
+    labels.push(`> 2^${bits}`, "not finite");
     const counts = [...found.counts, found.not_finite];
     const last = counts.reduce((most, count, at) => (count && at < labels.length - 2 ? at : most), 0);
     const kept = labels.map((_, at) => at).filter((at) => at <= last || (counts[at] && at >= labels.length - 2));
