@@ -58,6 +58,12 @@ def test_what_limits_a_kernel_on_sm_80_is_named(given, blocks, limited_by):
     assert found.share == found.warps / 64
 
 
+@pytest.mark.parametrize("threads", [0, -32])
+def test_a_block_of_no_threads_is_an_error(threads):
+    with pytest.raises(ArtifactError, match=f"a block of {threads} threads: give 1 to 1024"):
+        occupancy_of("sm_80", block_threads=threads)
+
+
 def test_an_architecture_of_unknown_limits_has_no_occupancy():
     assert occupancy_of("sm_999") is None
 

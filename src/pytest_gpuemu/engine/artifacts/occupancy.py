@@ -89,7 +89,10 @@ def occupancy(
     """Blocks of this size that one multiprocessor holds; None for an architecture whose limits are not known.
 
     registers are per thread, shared_bytes per block, static and dynamic. 0 blocks: one does not fit at all.
+    Raises ArtifactError for a block of no threads.
     """
+    if block_threads < 1:
+        raise ArtifactError(f"a block of {block_threads} threads: give 1 to {MAX_BLOCK_THREADS}")
     limits = MULTIPROCESSORS.get(compute_capability(arch))
     if limits is None:
         return None
