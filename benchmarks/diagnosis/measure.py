@@ -22,7 +22,7 @@ from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, parse_case_id
 from pytest_gpuemu.engine.references import call_by_name, optional_params
 
-CASES, MOST_CASES = 25, 200
+CASES, MOST_CASES = 12, 200
 SMALL_BYTES = 2**19
 
 
@@ -100,7 +100,7 @@ def measure(mutant: Mutant, group: str, master: int) -> Row:
     def run(case_id: str, prepare: Callable[[], object] | None = None) -> Observed | None:
         nonlocal runs
         runs += 1
-        return observe(mutant, op, case_id, prepare, hints=True)
+        return observe(mutant, op, case_id, prepare)
 
     first = None if campaign.first is None else observe(mutant, op, campaign.first, hints=True)
     if first is None or not first.verdict.failed:

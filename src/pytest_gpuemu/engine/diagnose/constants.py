@@ -44,13 +44,13 @@ def _expressions(dims: Mapping[str, int], params: Mapping[str, Any]) -> Iterator
         yield f"1/sqrt({name})", 1.0 / math.sqrt(n)
         yield f"{name}/({name} - 1)", n / (n - 1)
         yield f"({name} - 1)/{name}", (n - 1) / n
-        yield f"{name}/({name} + 1)", n / (n + 1)
-        yield f"({name} + 1)/{name}", (n + 1) / n
         for block in _BLOCKS:
             padded = -(-n // block) * block
             if padded != n:
                 yield f"{name}/{padded} ({name} rounded up to a multiple of {block})", n / padded
                 yield f"{padded}/{name} ({name} rounded up to a multiple of {block})", padded / n
+        yield f"{name}/({name} + 1)", n / (n + 1)
+        yield f"({name} + 1)/{name}", (n + 1) / n
     for name, given in params.items():
         if isinstance(given, (int, float)) and not isinstance(given, bool) and given not in (0, 1):
             yield name, abs(float(given))

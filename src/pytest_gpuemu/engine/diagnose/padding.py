@@ -81,9 +81,9 @@ class _Run:
         if _length(step) == self.length and self.leaking is not None and step.number != self.leaking.number:
             return restricted(step, slice(0, self.size))
         place = scalar_place(step)
-        if place is not None and step.args[place] == self.length:  # a count is that of the real elements
-            args = list(step.args)
-            args[place] = float(self.size)
+        if place is not None and abs(step.args[place] - self.length) in (0, 1, 2):
+            args = list(step.args)  # a count, or that less a correction, is that of the real elements
+            args[place] = float(step.args[place]) - self.length + self.size
             return step.again(*args)
         return step.compute()
 

@@ -204,12 +204,16 @@ def _by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     if votes:
         least = max(1.0, len(searched) / 2)
         leading = {kind for kind, count in votes.items() if count >= least}
-        for role in ("plain", "aligned"):
-            decisive = [found for one, found in zip(searched, strong, strict=True) if one.role == role]
-            if decisive and decisive[0]:
-                leading &= set(decisive[0])
-            elif decisive and role == "plain":
+        for one, found in zip(searched, strong, strict=True):
+            if one.role == "plain" and found:  # ordinary values tell most
+                leading = leading & set(found) or set(found)
+            elif one.role == "plain":
                 leading = {kind for kind in leading if votes[kind] > 1}
+        aligned = [
+            set(found) for one, found in zip(searched, strong, strict=True) if one.role == "aligned" and found
+        ]
+        if aligned and leading & aligned[0]:
+            leading &= aligned[0]
         if leading:
             return _chosen(leading, strong, votes, needs)
     return None
@@ -219,7 +223,7 @@ def _by_nonfinite(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     """NaN where infinities are among the values, and nothing wrong otherwise."""
     values = set(seen[0].plan.values.values())
     made = any(clue.kind == "nan made" for clue in seen[0].how)
-    if needs.plain is False and values & {"nonfinite", "nonfinite_rows"} and made:
+    if needs.alone == {"values"} and values & {"nonfinite", "nonfinite_rows"} and made:
         return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
     return None
 
@@ -311,11 +315,12 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
             )
         return _named("strides", "likely", "the same case passes where its inputs are contiguous")
     if needs.alone == {"values"}:
-        if values & {"near_equal", "one_signed", "root"} and "slight" in how:
+        made = {"nan made", "inf made"} & set(how)
+        if not made and ("near_equal" in values or (values & {"one_signed", "root"} and "slight" in how)):
             return _named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )
-        if not values & {"nonfinite", "nonfinite_rows"} and {"nan made", "inf made"} & set(how):
+        if not values & {"nonfinite", "nonfinite_rows"} and made:
             text = (
                 f"NaN or infinity where values are {' and '.join(sorted(values))}, and none for ordinary ones"
             )

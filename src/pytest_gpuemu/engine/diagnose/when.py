@@ -17,8 +17,9 @@ from pytest_gpuemu.engine.plan import Plan
 # A condition that holds for all failing cases may hold for so large a share of the passing ones, in which the
 # bug does not show, since further cases decide.
 _MOST_PASSING = {"multiple": 0.6, "other": 0.25}
-_FEWEST_FAILING, _FEWEST_PASSING = 2, 2
+_FEWEST_FAILING, _FEWEST_PASSING = 3, 3
 _MOST_TERMS_JOINED = 24
+_FEWEST_FAILING_OF_TWO = 5
 
 
 def counted(terms: Sequence[Term], failed: Sequence[Plan], passed: Sequence[Plan]) -> Condition:
@@ -53,6 +54,8 @@ def candidates(op: Op, failed: Sequence[Plan], passed: Sequence[Plan]) -> Iterat
         (count, term.cost, (term,)) for count, term in holding if count <= most.get(term.kind, most["other"])
     ]
     useful = [term for count, term in holding if count < len(passed)][:_MOST_TERMS_JOINED]
+    if len(failed) < _FEWEST_FAILING_OF_TWO:
+        useful = []
     for one, two in combinations(useful, 2):
         if one.kind == two.kind and one.kind in ("multiple", "layout", "values", "dtype"):
             continue

@@ -34,8 +34,8 @@ def find_places(
             found.append(_clue("all", name, f"every element is wrong ({count})", count=count))
     else:
         found += _along_axes(name, exceeding)
-        if not found:
-            found += _flat(name, exceeding)
+        if all(clue.evidence["filled"] < 1.0 for clue in found):
+            found = [*_flat(name, exceeding), *found]
         if not found:
             found += _corners(name, exceeding)
         if not found:

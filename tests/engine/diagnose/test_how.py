@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+
+from pytest_gpuemu.engine.case import make_case
+from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.engine.diagnose.constants import name_of
+from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
+from pytest_gpuemu.engine.diagnose.how import find_relations
+from pytest_gpuemu.engine.judge import judge
+
+ADD = define_op(
+    "offset_add",
+    reference=lambda x, bias: x + bias,
+    schema="x[M,N], bias[N] -> [M,N]",
+    dims={"M": [24], "N": [24]},
+    dtypes=["float32"],
+    layouts=["contiguous"],
+    values=["normal"],
+)
+
+
+def relations(change, op=ADD, seed=5):
+    """What is found where the right output was changed by a function of it and of the case."""
+    case = make_case(op, seed)
+    right = sum(case.originals.values()).astype(np.float32)
+    with np.errstate(all="ignore"):
+        verdict = judge(case, np.ascontiguousarray(change(right.copy(), case), dtype=np.float32))
+    (wrong,) = wrong_outputs(verdict)
+    return find_relations(case, wrong, verdict.comparisons[0])
+
+
+def kinds(change):
+    return [clue.kind for clue in relations(change)]
+
+
+def zero_tail(y, case):
+    y[:, 16:] = 0
+    return y
+
+
+def nan_tail(y, case):
+    y[:, 16:] = np.nan
+    return y
+
+
+def per_row(y, case):
+    return y * (1 + np.arange(len(y), dtype=np.float32))[:, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "kind"),
+    [
+        (lambda y, case: 2 * y, "ratio"),
+        (lambda y, case: y + 3, "offset"),
+        (lambda y, case: -y, "sign"),
+        (lambda y, case: y.T, "transposed"),
+        (lambda y, case: np.roll(y, 1, axis=0), "shifted"),
+        (lambda y, case: y[:, ::-1], "reversed"),
+        (lambda y, case: case.originals["x"], "input"),
+        (lambda y, case: y.astype(np.float16), "rounded"),
+        (zero_tail, "zeros"),
+        (nan_tail, "nan made"),
+        (per_row, "row ratio"),
+        (lambda y, case: y * np.float32(1.0001), "slight"),
+    ],
+)
+def test_a_relation_is_named(change, kind):
+    assert kind in kinds(change)
+
+
+def test_noise_has_no_relation():
+    rng = np.random.default_rng(0)
+
+    assert kinds(lambda y, case: rng.normal(size=y.shape) * 3) == []
+
+
+def test_a_factor_is_named_by_the_dims_of_the_case():
+    clue = relations(lambda y, case: y * 24)[0]
+
+    assert clue.text == "output = reference * M = 24"
+    assert clue.evidence["everywhere"]
+
+
+def test_a_sign_that_is_wrong_in_some_elements_is_a_sign():
+    def change(y, case):
+        y[::2] *= -1
+        return y
+
+    assert kinds(change)[0] == "sign"
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        (2.0, "2"),
+        (0.5, "1/2"),
+        (1 / 97, "1/cols"),
+        (97**0.5, "sqrt(cols)"),
+        (97 / 96, "cols/(cols - 1)"),
+        (97 / 128, "cols/128 (cols rounded up to a multiple of 128)"),
+        (-1.0, "-1"),
+        (-2.0, "-2"),
+        (0.396, None),
+        (1.0, None),
+    ],
+)
+def test_a_number_is_named_by_the_simplest_expression(value, name):
+    found = name_of(value, {"cols": 97}, {}, 1e-6)
+
+    assert found == name or (name is not None and found is not None and found.startswith(name.split(" (")[0]))
+
+
+def test_a_number_is_not_named_where_the_tolerance_cannot_tell_it_from_1():
+    assert name_of(1.0005, {"cols": 2001}, {}, 1e-3) is None
+
+
+def test_of_two_expressions_the_nearer_is_named():
+    """Guards: 63/64 was told as (cols - 1)/cols = 62/63, which half-precision noise allows, too."""
+    assert name_of(63 / 64, {"cols": 63}, {}, 2e-3).startswith("cols/64")
