@@ -6,7 +6,7 @@ Here: the statistics of a comparison. Elsewhere: which elements exceed their tol
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -60,7 +60,7 @@ def error_stats(
         nonzero += int(np.count_nonzero(size))
         max_rel, max_ulp = max(max_rel, float(relative.max())), max(max_ulp, float(ulps.max()))
         sums.append((float(error[block].sum()), float(relative.sum()), float(ulps.sum())))
-    total_abs, total_rel, total_ulp = (math.fsum(parts) for parts in zip(*sums, strict=True))
+    total_abs, total_rel, total_ulp = (_sum(parts) for parts in zip(*sums, strict=True))
     p50, p90, p99 = _percentiles(error, (0.5, 0.9, 0.99))
     return ErrorStats(
         **counts,
@@ -74,6 +74,14 @@ def error_stats(
         max_ulp=max_ulp,
         mean_ulp=total_ulp / error.size,
     )
+
+
+def _sum(parts: Sequence[float]) -> float:
+    """The exact sum, rounded once; inf where it is beyond float64."""
+    try:
+        return math.fsum(parts)
+    except OverflowError:
+        return math.inf
 
 
 def _percentiles(error: Float64Array, shares: tuple[float, ...]) -> list[float]:
