@@ -7,7 +7,7 @@ import json
 import pytest
 from command_rows import failed, passed
 
-from pytest_gpuemu.engine.store import Store, known_failures
+from pytest_gpuemu.engine.store import Store, StoredCampaign, known_failures
 
 
 def test_failures_are_listed_newest_first(gpuemu, store):
@@ -85,6 +85,34 @@ def test_a_failure_is_forgotten_by_hand_and_no_other(gpuemu, store, project):
     assert [row.case_id for row in known_failures(project / ".gpuemu")] == ["5~rows=1"]
     status, _, err = gpuemu("failures", "--forget")
     assert (status, err.split(":")[1]) == (1, " --forget needs the seed of the failure")
+
+
+def test_campaigns_are_listed_with_what_draws_them_again(gpuemu, store):
+    assert gpuemu("campaigns")[1] == "no campaigns in .gpuemu/gpuemu.db\n"
+    store.add_campaign(
+        StoredCampaign(
+            test_id="test_k.py::test_k",
+            op="softmax",
+            master_seed=77,
+            generator=1,
+            cases=25,
+            passed=20,
+            failed=3,
+            undetermined=0,
+            could_not_run=2,
+            wall_s=0.5,
+            timestamp=1.5,
+        )
+    )
+
+    _, out, _ = gpuemu("campaigns")
+
+    lines = out.splitlines()
+    assert lines[0] == "1 campaign in .gpuemu/gpuemu.db, newest first"
+    assert lines[1].split()[:3] == ["77", "softmax", "test_k.py::test_k"]
+    assert lines[1].endswith("25 cases, 3 failed, 2 could not run")
+    assert lines[2] == "the same cases again: pytest TEST --gpuemu-seed=MASTER --gpuemu-fuzz=CASES"
+    assert json.loads(gpuemu("campaigns", "--json")[1])["master_seed"] == 77
 
 
 def test_results_are_listed_passing_and_failing(gpuemu, store):

@@ -8,7 +8,7 @@ import pytest
 from suites import THIRDS, failed_ids, run, thirds_of, with_store
 
 from pytest_gpuemu.client.launch import start_daemon
-from pytest_gpuemu.engine.store import known_failures
+from pytest_gpuemu.engine.store import known_failures, reading
 
 pytest_plugins = ["pytester"]
 
@@ -46,6 +46,24 @@ def test_failures_are_stored_with_all_that_reproduces_them(pytester):
         ("test_k.py::test_thirds", "double", seed, "") for seed in thirds_of(8)
     }
     result.stdout.fnmatch_lines(["gpuemu: daemon at *gpuemu.sock, store .gpuemu"])
+
+
+@pytest.mark.parametrize("workers", [(), ("-n1",)])
+def test_a_campaign_is_stored_with_what_it_came_to(pytester, workers):
+    if workers:
+        pytest.importorskip("xdist")
+    with_store(pytester)
+    pytester.makepyfile(test_k=THIRDS)
+
+    run(pytester, "--gpuemu-seed=5", *workers)
+
+    with reading(pytester.path / ".gpuemu") as store:
+        (campaign,) = store.campaigns(10)
+    assert (campaign.test_id, campaign.op, campaign.master_seed) == ("test_k.py::test_thirds", "double", 5)
+    assert campaign.failed > 0
+    assert (
+        campaign.passed + campaign.failed + campaign.undetermined + campaign.could_not_run == campaign.cases
+    )
 
 
 def test_where_nothing_can_be_stored_the_campaign_goes_on_and_says_so(pytester):
@@ -143,7 +161,7 @@ def test_an_entry_that_shadows_a_built_in_is_said(pytester):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (lambda file: file.write_bytes(b"no database" * 1000), "*gpuemu.db: cannot be read as a store*"),
+        (lambda file: overwrite(file), "*gpuemu.db: cannot be read as a store*"),
         (lambda file: set_version(file, 99), "*gpuemu.db: has store version 99*"),
     ],
     ids=["corrupt", "of a newer version"],
@@ -163,6 +181,12 @@ def test_a_store_that_cannot_be_used_is_left_as_it_is_and_the_session_goes_on(py
     assert file.read_bytes() == before
     result.stdout.fnmatch_lines([f"gpuemu: nothing is stored: {said}"])
     result.stdout.no_fnmatch_line("*known failing seeds are not run*")
+
+
+def overwrite(file):
+    for path in file.parent.glob("gpuemu.db*"):
+        path.unlink()
+    file.write_bytes(b"no database" * 1000)
 
 
 def set_version(file, version):

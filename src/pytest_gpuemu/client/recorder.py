@@ -19,6 +19,7 @@ from pytest_gpuemu.engine.protocol.requests.daemon import Ping
 from pytest_gpuemu.engine.protocol.requests.stored import (
     ForgetFailure,
     PassedCase,
+    RecordCampaign,
     RecordFailure,
     RecordPassed,
 )
@@ -49,6 +50,10 @@ class Recorder:
                 for case in batch[start : start + _BATCH]
             ]
             ask(self._transport, {"type": RecordPassed.__name__, "cases": cases}, "Ok")
+
+    def campaign(self, campaign: RecordCampaign) -> None:
+        """Store what a campaign came to."""
+        ask(self._transport, to_message(campaign), "Ok")
 
     def forget(self, test_id: str, op: str, seed: int, edits: str = "") -> None:
         """Remove a stored failure that passes now."""

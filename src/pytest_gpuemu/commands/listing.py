@@ -1,11 +1,12 @@
-"""`gpuemu failures` and `gpuemu results`: what the store has, for people and for scripts.
+"""`gpuemu failures`, `gpuemu results`, `gpuemu campaigns`: what the store has, for people and for scripts.
 
-Here: the two commands and how a row is printed. Elsewhere: the queries (engine/store/reading.py).
+Here: the commands and how a row is printed. Elsewhere: the queries (engine/store/reading.py).
 """
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import shutil
 import time
@@ -15,14 +16,14 @@ from typing import Any, TypeVar
 from pytest_gpuemu.commands import Parsers, add_command, again, count, shown
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.errors import StoreError
-from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
+from pytest_gpuemu.engine.store import Store, StoredCampaign, StoredFailure, StoredResult
 
 _LIMIT = 20
 T = TypeVar("T")
 
 
 def add(commands: Parsers) -> None:
-    """Declare `failures` and `results`."""
+    """Declare `failures`, `results` and `campaigns`."""
     failures = add_command(
         commands,
         "failures",
@@ -38,8 +39,16 @@ def add(commands: Parsers) -> None:
         "list the stored results, or show one in full",
         "Passing results are kept up to a number, the newest ones; failures are all there.",
     )
+    campaigns = add_command(
+        commands,
+        "campaigns",
+        _campaigns,
+        "list the campaigns that pytest ran",
+        "Each with the master seed that draws the same cases again.",
+    )
     for parser in (failures, results):
         parser.add_argument("seed", nargs="?", help="a seed or a case id (N~edits): the whole report")
+    for parser in (failures, results, campaigns):
         parser.add_argument("--op", help="only of this op")
         parser.add_argument("--limit", type=_count, default=_LIMIT, metavar="N", help=f"how many ({_LIMIT})")
         parser.add_argument("--json", action="store_true", help="a JSON object a line")
@@ -127,6 +136,21 @@ def _results(options: argparse.Namespace) -> int:
     return 0
 
 
+def _campaigns(options: argparse.Namespace) -> int:
+    with stored(options) as store:
+        rows = store.campaigns(options.limit + 1, op=options.op)
+    rows, head = _limited(rows, "campaign", options)
+    if options.json:
+        _print_json([dataclasses.asdict(row) for row in rows])
+    elif not rows:
+        print(f"no campaigns in {shown(store.path)}")
+    else:
+        print(f"{head} in {shown(store.path)}, newest first")
+        _print_table([_campaign_line(row) for row in rows])
+        print("the same cases again: pytest TEST --gpuemu-seed=MASTER --gpuemu-fuzz=CASES")
+    return 0
+
+
 def _limited(rows: list[T], word: str, options: argparse.Namespace) -> tuple[list[T], str]:
     """The rows to show, where one more was asked for than is shown, and what they are."""
     if len(rows) <= options.limit:
@@ -159,6 +183,12 @@ def _result_line(row: StoredResult) -> tuple[str, ...]:
     case_id = f"{row.seed}~{row.edits}" if row.edits else str(row.seed)
     said = "passed" if row.passed else str(row.body.get("status", "failed"))
     return case_id, row.op, row.test_id, _when(row.timestamp), f"{said}, max_diff {row.body['max_diff']:.6g}"
+
+
+def _campaign_line(row: StoredCampaign) -> tuple[str, ...]:
+    parts = [f"{row.failed} failed", f"{row.undetermined} undetermined", f"{row.could_not_run} could not run"]
+    said = [count(row.cases, "case"), parts[0], *(part for part in parts[1:] if not part.startswith("0 "))]
+    return (str(row.master_seed), row.op, row.test_id, _when(row.timestamp), ", ".join(said))
 
 
 def _first_finding(body: Mapping[str, Any]) -> str:

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pytest_gpuemu.client.launch import Daemon, start_daemon
 from pytest_gpuemu.client.recorder import Recorder
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ClientError
-from pytest_gpuemu.engine.plan import Plan
-from pytest_gpuemu.engine.protocol.requests.stored import PassedCase
+from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan
+from pytest_gpuemu.engine.protocol.requests.stored import PassedCase, RecordCampaign
 from pytest_gpuemu.engine.verdict import Failure, Verdict
 from pytest_gpuemu.pytest_items import recording
+from pytest_gpuemu.pytest_items.running import COULD_NOT_RUN, FAILED, PASSED, SKIPPED, UNDETERMINED
 
 _BATCH = 500
 
@@ -95,6 +97,24 @@ class Recorded:
     def forget(self, test_id: str, plan: Plan) -> None:
         """Remove a known failure: its case passes now."""
         self._send(lambda: self._recorder.forget(test_id, plan.op_name, plan.seed, plan.edits))
+
+    def campaign(self, tally: Mapping[str, Any], master_seed: int) -> None:
+        """Store what a campaign came to (campaign.tally)."""
+        counts = tally["counts"]
+        said = RecordCampaign(
+            test_id=tally["test_id"],
+            op_name=tally["op"],
+            master_seed=master_seed,
+            generator=GENERATOR_VERSION,
+            cases=sum(counts.values()),
+            passed=counts.get(PASSED, 0),
+            failed=counts.get(FAILED, 0),
+            undetermined=counts.get(UNDETERMINED, 0),
+            could_not_run=counts.get(COULD_NOT_RUN, 0) + counts.get(SKIPPED, 0),
+            wall_s=tally["seconds"],
+            timestamp=time.time(),
+        )
+        self._send(lambda: self._recorder.campaign(said))
 
     def flush(self) -> None:
         """Store the passes that wait."""

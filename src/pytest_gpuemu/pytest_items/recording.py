@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -64,6 +64,8 @@ class Recording(Protocol):
 
     def forget(self, test_id: str, plan: Plan) -> None: ...
 
+    def campaign(self, tally: Mapping[str, Any], master_seed: int) -> None: ...
+
     def flush(self) -> None: ...
 
     def close(self) -> None: ...
@@ -97,6 +99,9 @@ class Unrecorded:
 
     def forget(self, test_id: str, plan: Plan) -> None:
         """Nothing is known that could be forgotten."""
+
+    def campaign(self, tally: Mapping[str, Any], master_seed: int) -> None:
+        """Not stored."""
 
     def flush(self) -> None:
         """Nothing waits."""

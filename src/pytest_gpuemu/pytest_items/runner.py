@@ -202,7 +202,9 @@ class Runner:
         report = yield
         param = param_of(item)
         if isinstance(param, Fuzz) and call.when == "call" and CASES in item.stash:
-            report.gpuemu_campaign = item.stash[CAMPAIGN].tally()  # type: ignore[attr-defined]
+            tally = item.stash[CAMPAIGN].tally()
+            report.gpuemu_campaign = tally  # type: ignore[attr-defined]
+            self.session.recording.campaign(tally, self.session.settings.master_seed)
         if not isinstance(param, Seed):
             return report
         if _CHILD_OF in item.stash:

@@ -5,10 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult, known_failures, pruning
+from pytest_gpuemu.engine.store import (
+    Store,
+    StoredCampaign,
+    StoredFailure,
+    StoredResult,
+    known_failures,
+    pruning,
+)
 
 MAX_SEED = 2**64 - 1
 
@@ -90,6 +98,55 @@ def test_the_overrides_of_an_issued_case_come_back(store):
 
     assert store.issued("softmax", MAX_SEED) == {"dtypes": ["float16"]}
     assert store.issued("matmul", MAX_SEED) is None
+
+
+def campaign(master_seed: int, **fields: Any) -> StoredCampaign:
+    counts = {"cases": 9, "passed": 5, "failed": 2, "undetermined": 1, "could_not_run": 1}
+    keys = {"test_id": "t", "op": "softmax", "generator": 1, "wall_s": 0.5, "timestamp": float(master_seed)}
+    return StoredCampaign(master_seed=master_seed, **{**counts, **keys, **fields})
+
+
+def test_campaigns_come_back_newest_first(store):
+    given = [campaign(1), campaign(2, op="matmul"), campaign(2**64 - 1)]
+    for found in given:
+        store.add_campaign(found)
+
+    assert store.campaigns(10) == given[::-1]
+    assert store.campaigns(1) == [given[2]]
+    assert store.campaigns(10, op="matmul") == [given[1]]
+
+
+def test_a_campaign_that_is_sent_twice_is_stored_once(store):
+    """Guards: the daemon that died before its reply left, and the request that was sent to the next one."""
+    store.add_campaign(campaign(1))
+    store.add_campaign(campaign(1))
+
+    assert len(store.campaigns(10)) == 1
+
+
+def test_old_campaigns_are_pruned(tmp_path, monkeypatch):
+    monkeypatch.setattr(pruning, "KEPT_CAMPAIGNS", 3)
+    store = Store(tmp_path)
+    for seed in range(5):
+        store.add_campaign(campaign(seed))
+    store.close()
+    store = Store(tmp_path)
+
+    assert [row.master_seed for row in store.campaigns(10)] == [4, 3, 2]
+    store.close()
+
+
+def test_however_many_failures_there_are_none_is_pruned(tmp_path, monkeypatch):
+    for name in ("KEPT_PASSED", "KEPT_CAMPAIGNS", "KEPT_ISSUED", "PRUNE_EVERY"):
+        monkeypatch.setattr(pruning, name, 1)
+    store = Store(tmp_path)
+    for seed in range(50):
+        add_failure(store, seed)
+    store.close()
+    store = Store(tmp_path)
+
+    assert len(store.failures(100)) == len(store.results(100)) == 50
+    store.close()
 
 
 def test_old_passes_are_pruned_and_failures_stay(tmp_path, monkeypatch):

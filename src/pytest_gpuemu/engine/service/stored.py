@@ -18,13 +18,14 @@ from pytest_gpuemu.engine.protocol.requests.stored import (
     ListFailures,
     ListResults,
     PassedCase,
+    RecordCampaign,
     RecordFailure,
     RecordPassed,
     Reproduce,
 )
 from pytest_gpuemu.engine.protocol.results import body_of_failure, result_body
 from pytest_gpuemu.engine.service.state import OK, Answer, State, stored_failure, stored_result
-from pytest_gpuemu.engine.store import StoredFailure, StoredResult
+from pytest_gpuemu.engine.store import StoredCampaign, StoredFailure, StoredResult
 
 _CASE_FIELDS = ("generator", "shape", "strides", "dtype", "layout", "values", "fuzz_config")
 
@@ -39,6 +40,7 @@ class Stored:
             Reproduce: self._reproduce,
             RecordFailure: self._record_failure,
             RecordPassed: self._record_passed,
+            RecordCampaign: self._record_campaign,
             ForgetFailure: self._forget,
         }
 
@@ -129,6 +131,11 @@ class Stored:
 
     def _record_passed(self, request: RecordPassed, _: int) -> dict[str, Any]:
         self._state.store.add_results(map(_passed_result, request.cases))
+        return OK
+
+    def _record_campaign(self, request: RecordCampaign, _: int) -> dict[str, Any]:
+        fields = {key: value for key, value in to_message(request).items() if key not in ("type", "op_name")}
+        self._state.store.add_campaign(StoredCampaign(op=request.op_name, **fields))
         return OK
 
     def _forget(self, request: ForgetFailure, _: int) -> dict[str, Any]:

@@ -115,6 +115,7 @@ def _refuse_damaged(connection: sqlite3.Connection, file: Path) -> None:
     """Writing into a damaged file would damage more of it, and hide what is there."""
     found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
     if found != "ok":
+        found = str(found).splitlines()[-1]  # the first line may name the database
         raise StoreError(
             f"{file}: is damaged ({found}), and is left as it is; {_aside(file)} (what can be read of it: "
             f"sqlite3 {file}.old .recover)"

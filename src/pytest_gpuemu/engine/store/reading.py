@@ -82,11 +82,14 @@ class Reader:
         rows = self._read("SELECT tag, count(*), max(timestamp) FROM baselines GROUP BY tag ORDER BY tag", ())
         return [BaselineTag(tag=tag, results=count, timestamp=newest) for tag, count, newest in rows]
 
-    def campaigns(self, limit: int) -> list[StoredCampaign]:
-        """The newest campaigns, newest first."""
+    def campaigns(self, limit: int, *, op: str | None = None) -> list[StoredCampaign]:
+        """The newest campaigns (of that op, where it is given), newest first."""
         if version_of(self._connection) < 2:
             return []
-        rows = self._read(f"SELECT {_CAMPAIGN} FROM campaigns ORDER BY id DESC LIMIT ?", (limit,))
+        rows = self._read(
+            f"SELECT {_CAMPAIGN} FROM campaigns WHERE (? IS NULL OR op = ?) ORDER BY id DESC LIMIT ?",
+            (op, op, limit),
+        )
         names = _CAMPAIGN.split(", ")
         return [
             StoredCampaign(**{**dict(zip(names, row, strict=True)), "master_seed": int(row[2])})

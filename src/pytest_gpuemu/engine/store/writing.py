@@ -99,13 +99,14 @@ class Store(Reader):
         )
 
     def add_campaign(self, campaign: StoredCampaign) -> None:
-        """Store what a campaign came to."""
+        """Store what a campaign came to: once, also where it is sent again after a restart of the daemon."""
         fields = {name: getattr(campaign, name) for name in StoredCampaign.__dataclass_fields__}
         fields["master_seed"] = str(campaign.master_seed)
         self._write(
             lambda connection: connection.execute(
-                f"INSERT INTO campaigns ({', '.join(fields)}) VALUES ({', '.join('?' * len(fields))})",
-                tuple(fields.values()),
+                f"INSERT INTO campaigns ({', '.join(fields)}) SELECT {', '.join('?' * len(fields))} "
+                "WHERE NOT EXISTS (SELECT 1 FROM campaigns WHERE test_id = ? AND timestamp = ?)",
+                (*fields.values(), campaign.test_id, campaign.timestamp),
             ),
             1,
         )

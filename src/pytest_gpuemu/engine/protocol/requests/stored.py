@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.protocol.requests.fields import (
     Table,
     Tables,
     Text,
+    Whole,
     list_of,
     record,
 )
@@ -96,6 +97,23 @@ class RecordPassed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecordCampaign:
+    """A campaign that has ended, to be stored. Answered by Ok once it is. timestamp is when it ended."""
+
+    test_id: Name
+    op_name: Name
+    master_seed: Seed
+    generator: Whole
+    cases: Whole
+    passed: Whole
+    failed: Whole
+    undetermined: Whole
+    could_not_run: Whole
+    wall_s: Number
+    timestamp: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForgetFailure:
     """A stored failure passes now. Answered by Ok, also where none was stored."""
 
@@ -105,4 +123,13 @@ class ForgetFailure:
     edits: Name = ""
 
 
-REQUESTS = (GetResult, ListResults, ListFailures, Reproduce, RecordFailure, RecordPassed, ForgetFailure)
+REQUESTS = (
+    GetResult,
+    ListResults,
+    ListFailures,
+    Reproduce,
+    RecordFailure,
+    RecordPassed,
+    RecordCampaign,
+    ForgetFailure,
+)
