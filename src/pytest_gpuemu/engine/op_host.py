@@ -29,9 +29,10 @@ from pytest_gpuemu.engine.errors import (
 from pytest_gpuemu.engine.execution import is_script, runnable_entry
 from pytest_gpuemu.engine.jobs.cases import wire_case
 from pytest_gpuemu.engine.judge import outputs_of
-from pytest_gpuemu.engine.op import Op
+from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.protocol.plain import plain
+from pytest_gpuemu.engine.protocol.tensor import Tensor
 from pytest_gpuemu.engine.references import call_by_name, optional_params
 from pytest_gpuemu.engine.requested_ops import requested_op
 from pytest_gpuemu.engine.resolve import load_function
@@ -45,7 +46,7 @@ from pytest_gpuemu.engine.worker_loop import Ask, run_worker
 
 # A larger case runs once.
 _FEW_ELEMENTS = 2**14
-_KERNELS: dict[str, Callable[..., Any]] = {}
+_KERNELS: dict[tuple[str, ...], Callable[..., Any]] = {}
 
 
 def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
@@ -55,8 +56,11 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
     or what it raised: kind, summary, text, place), could_not_run (None, or why) and duration_ms.
     """
     op = requested_op(message["op_name"], message["overrides"], config, message["seed"])
-    if op.name not in _KERNELS:
-        _KERNELS[op.name] = _load_kernel(config, op)
+    # An op_schema of the request may give the op other inputs, which a script is asked by.
+    key = (op.name, *(x.name for x in op.inputs))
+    if key not in _KERNELS:
+        _KERNELS[key] = _load_kernel(config, op)
+    kernel = _KERNELS[key]
     try:
         case = wire_case(op, message["seed"], message["edits"])
         handed = _handed_over(case)
@@ -64,7 +68,7 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
         return _reply(could_not_run=str(error))
     started = time.monotonic()
     try:
-        called = _call(_KERNELS[op.name], case, handed)
+        called = _call(kernel, case, handed)
     except ReferenceFailed as error:  # it is asked for the shapes of the buffers that the op fills
         return _reply(error=_error(str(error), "", "reference", kind="ReferenceError"))
     duration_ms = (time.monotonic() - started) * 1000.0
@@ -72,15 +76,15 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
         return _reply(could_not_run=str(called.error), duration_ms=duration_ms)
     if called.error is not None:
         return _reply(error=_said_of(called), duration_ms=duration_ms)
-    try:
-        given = outputs_of(case, called.value, handed)
-        taken = {name: arrays.to_numpy(array) for name, array in given.items()}
-        outputs = {name: to_tensor(array) for name, array in taken.items()}
-    except (OutputError, ProtocolError) as error:
-        return _reply(error=_error(str(error), "", "output"), duration_ms=duration_ms)
+    read = call(_outputs, case, called.value, handed)  # reading an object of the user's may raise anything
+    if isinstance(read.error, (OutputError, ProtocolError)):
+        return _reply(error=_error(str(read.error), "", "output"), duration_ms=duration_ms)
+    if read.error is not None:
+        return _reply(error=_said_of(read), duration_ms=duration_ms)
+    given, taken, outputs = read.value
     findings = _memory_findings(case, given, taken, handed)
-    if _is_small(case) and not isinstance(_KERNELS[op.name], Script):
-        findings += _what_more_runs_show(_KERNELS[op.name], case, given)
+    if _is_small(case) and not isinstance(kernel, Script):
+        findings += _what_more_runs_show(kernel, case, given)
     return _reply(outputs=outputs, findings=findings, duration_ms=duration_ms)
 
 
@@ -128,6 +132,15 @@ def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poi
             if written is not view and written.base is not view:
                 view[...] = written
     return called
+
+
+def _outputs(
+    case: Case, value: Any, handed: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Array], dict[str, Tensor]]:
+    """What the op gave by output name: as it gave it, as arrays of NumPy, and as tensors."""
+    given = outputs_of(case, value, handed)
+    taken = {name: arrays.to_numpy(array) for name, array in given.items()}
+    return given, taken, {name: to_tensor(array) for name, array in taken.items()}
 
 
 def _outputs_taken(kernel: Callable[..., Any], case: Case) -> list[str]:
@@ -194,10 +207,8 @@ def _run_again(
     del between
     if called.error is not None:
         return called
-    try:
-        return second_run.keep(outputs_of(afresh, called.value, handed))
-    except OutputError as error:
-        return Called(error=error)
+    kept_again = call(lambda: second_run.keep(outputs_of(afresh, called.value, handed)))
+    return kept_again if kept_again.error is not None else dict(kept_again.value)
 
 
 def _said_of(called: Called) -> dict[str, str]:

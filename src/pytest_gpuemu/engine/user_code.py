@@ -11,6 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+# A message may hold a whole array: it is stored, sent and printed. Of a traceback the end tells most.
+MAX_SUMMARY = 4_000
+MAX_TRACEBACK = 100_000
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -28,7 +32,9 @@ class Called:
         """The error in one line, such as `ValueError: bad shape`; empty where there is none."""
         if self.error is None:
             return ""
-        return "".join(traceback.format_exception_only(type(self.error), self.error)).strip()
+        text = _text("".join(traceback.format_exception_only(type(self.error), self.error)).strip())
+        more = len(text) - MAX_SUMMARY
+        return text if more <= 0 else f"{text[:MAX_SUMMARY]} ... ({more} more characters)"
 
     @property
     def place(self) -> str:
@@ -52,5 +58,11 @@ def call(function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Called:
         return Called(function(*args, **kwargs))
     except Exception as error:  # noqa: BLE001 - user code may raise anything, and its traceback is kept
         frames = error.__traceback__.tb_next if error.__traceback__ else None
-        text = "".join(traceback.format_exception(type(error), error, frames))
-        return Called(error=error, traceback=text.rstrip())
+        text = _text("".join(traceback.format_exception(type(error), error, frames)).rstrip())
+        more = len(text) - MAX_TRACEBACK
+        return Called(error=error, traceback=text if more <= 0 else f"({more} characters) ...{text[more:]}")
+
+
+def _text(raised: str) -> str:
+    """What JSON and a terminal can hold: a message may have lone surrogates, as names of files do."""
+    return raised.encode("utf-8", "backslashreplace").decode("utf-8")
