@@ -25,6 +25,11 @@ def softmax(x):
         return (e / e.sum(-1, keepdims=True)).astype(x.dtype)
 
 
+class Evil:
+    def __array__(self, *_, **__):
+        raise LookupError("no array")
+
+
 @pytest.fixture
 def x():
     return np.linspace(-3, 4, 20, dtype=np.float32).reshape(4, 5)
@@ -216,6 +221,7 @@ def test_what_the_op_raises_is_a_failure_that_is_kept(client):
         (lambda x: "text", "ExecutionError", "str"),
         (lambda x: (x, x), "ExecutionError", "tuple of 2"),
         (lambda x: x.astype(complex), "ExecutionError", "complex128"),
+        (lambda x: Evil(), "ExecutionError", "LookupError: no array"),
         (lambda x: x.astype("i4"), "DTypeMismatch", "int32"),
         (lambda x: np.append(x, x), "ShapeMismatch", "shape"),
     ],

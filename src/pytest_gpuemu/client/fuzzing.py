@@ -24,6 +24,8 @@ from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, OutputError
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT
+from pytest_gpuemu.engine.protocol.requests import to_message
+from pytest_gpuemu.engine.protocol.requests.stored import RecordCampaign
 from pytest_gpuemu.engine.references import call_by_name
 from pytest_gpuemu.engine.rng import generate_seed
 from pytest_gpuemu.engine.user_code import Called, call
@@ -58,7 +60,7 @@ def fuzz_here(
     fuzz_config: Mapping[str, Any],
 ) -> FuzzResults:
     """Run the op on each case and have its output judged; what it raises is a failure of its case."""
-    master = generate_seed() if seed is None else seed
+    master, began = generate_seed() if seed is None else seed, time.monotonic()
     notes: dict[str, None] = {}
     cases = fetch_cases(
         transport, op_name, count=iterations, seed=master, seeds=None, fuzz_config=fuzz_config, notes=notes
@@ -80,7 +82,7 @@ def fuzz_here(
         )
     failures = [result for result in results if result.status == "failed"]
     passed = sum(result.passed for result in results)
-    return FuzzResults(
+    found = FuzzResults(
         seed=master,
         total=len(results) + len(reasons),
         passed=passed,
@@ -90,6 +92,8 @@ def fuzz_here(
         could_not_run=len(reasons),
         notes=tuple(dict.fromkeys([*notes, *reasons])),
     )
+    _record(transport, op_name, found, time.monotonic() - began)
+    return found
 
 
 def fuzz_there(
@@ -109,7 +113,7 @@ def fuzz_there(
         "iterations": iterations,
         "fail_fast": fail_fast,
     }
-    more_ms = case_limit_ms(transport)
+    more_ms, began = case_limit_ms(transport), time.monotonic()
     counts = dict.fromkeys(("total", "passed", "failed", "undetermined", "could_not_run"), 0)
     failures: list[ValidationResult] = []
     notes: dict[str, None] = {}
@@ -127,7 +131,26 @@ def fuzz_there(
             f"none of the {counts['total']} cases of {op_name!r} could run here: {'; '.join(notes)}",
             code=CANNOT_RUN_HERE,
         )
-    return FuzzResults(seed=reply["seed"], failures=failures, notes=tuple(notes), **counts)
+    found = FuzzResults(seed=reply["seed"], failures=failures, notes=tuple(notes), **counts)
+    _record(transport, op_name, found, time.monotonic() - began)
+    return found
+
+
+def _record(transport: Transport, op_name: str, found: FuzzResults, wall_s: float) -> None:
+    campaign = RecordCampaign(
+        test_id=CLIENT,
+        op_name=op_name,
+        master_seed=found.seed,
+        generator=GENERATOR_VERSION,
+        cases=found.total,
+        passed=found.passed,
+        failed=found.failed,
+        undetermined=found.undetermined,
+        could_not_run=found.could_not_run,
+        wall_s=wall_s,
+        timestamp=time.time(),
+    )
+    ask(transport, to_message(campaign), "Ok")
 
 
 def case_limit_ms(transport: Transport) -> int:
@@ -180,19 +203,19 @@ def _run(run: RunCase, case: GivenCase) -> _Ran:
     duration_ms = (time.monotonic() - started) * 1000.0
     if called.error is None and called.value is None and overwritten:
         called = Called({output: given[name] for output, name in overwritten.items()})
-    output = None
+    sent = Called()
     if called.error is None:
-        try:
-            output = sent_output(called.value)
-        except (OutputError, ClientError) as error:  # what cannot be sent is the op's failure
-            called = Called(error=error)
+        sent = call(sent_output, called.value)  # reading an object of the user's may raise anything
+        if isinstance(sent.error, (OutputError, ClientError)):
+            sent = Called(error=sent.error)  # says all in its message
+    called = called if sent.error is None else sent
     seen = [
         finding
         for name, array in given.items()
         if name not in overwritten.values()
         if (finding := modified_input(name, array, before[name])) is not None
     ]
-    return _Ran(called=called, output=output, inputs=before, seen=tuple(seen), duration_ms=duration_ms)
+    return _Ran(called=called, output=sent.value, inputs=before, seen=tuple(seen), duration_ms=duration_ms)
 
 
 def _judged(transport: Transport, op_name: str, case: GivenCase, ran: _Ran) -> ValidationResult:

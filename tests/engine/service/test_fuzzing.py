@@ -13,7 +13,7 @@ from pytest_gpuemu.engine.errors import WorkerLost
 from pytest_gpuemu.engine.protocol import framing
 from pytest_gpuemu.engine.protocol.results import repro_info, result_body
 from pytest_gpuemu.engine.service import Service, fuzzing
-from pytest_gpuemu.engine.store import Store
+from pytest_gpuemu.engine.store import Store, reading
 
 RAN = {"outputs": {}, "findings": [], "error": None, "could_not_run": None, "duration_ms": 1.0}
 
@@ -72,7 +72,7 @@ def judge(job: dict[str, Any]) -> dict[str, Any]:
     if job["job"] == "campaign":
         request = job["request"]
         seeds = request["seeds"] or list(range(1, request["iterations"] + 1))
-        return {"seed": 7, "seeds": seeds, "overrides": {}, "notes": ["a note"]}
+        return {"seed": 7, "seeds": seeds, "overrides": {}, "notes": ["a note"], "generator": 1}
     failed = job["seed"] % 5 == 0
     return judged(job, "failed" if failed else "passed", "ToleranceExceeded" if failed else "")
 
@@ -176,3 +176,27 @@ def test_cases_that_cannot_run_here_are_counted_and_none_else_is_an_error(connec
         connect(Workers(judge), Workers(lambda _: {**RAN, "could_not_run": "no such device"})).fuzz_op(
             "op", 7, 3
         )
+
+
+def test_a_campaign_is_stored_once_however_many_replies_it_took(connect, tmp_path, monkeypatch):
+    monkeypatch.setitem(fuzzing._REPLY_S, 2, 0.0)
+    client = connect(Workers(judge), Workers(lambda _: RAN))
+
+    client.fuzz_op("op", 7, 12)
+
+    with reading(tmp_path) as store:
+        (campaign,) = store.campaigns(9)
+    assert (campaign.test_id, campaign.op, campaign.master_seed) == ("client", "op", 7)
+    assert (campaign.cases, campaign.passed, campaign.failed, campaign.could_not_run) == (12, 10, 2, 0)
+
+
+def test_a_campaign_of_the_client_of_protocol_1_is_stored_too(connect, tmp_path):
+    client = connect(Workers(judge), Workers(lambda _: RAN))
+    message = {"type": "FuzzOp", "op_name": "op", "fuzz_config": {}, "iterations": 5, "fail_fast": False}
+
+    reply = framing.decode(client._transport.service.answer(framing.encode(message, 1)))
+
+    assert (reply["total"], reply["failed"]) == (5, 1)
+    with reading(tmp_path) as store:
+        (campaign,) = store.campaigns(9)
+    assert (campaign.master_seed, campaign.cases, campaign.failed) == (7, 5, 1)

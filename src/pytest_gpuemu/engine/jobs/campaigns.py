@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.jobs.cases import wire_case
 from pytest_gpuemu.engine.jobs.judging import failed
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.judged import judged_body
+from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol.requests import read_request
 from pytest_gpuemu.engine.requested_ops import read_fuzz_config, requested_op
 from pytest_gpuemu.engine.rng import generate_seed
@@ -39,7 +40,13 @@ def campaign(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, An
     seeds = request.seeds
     if seeds is None:
         seeds = campaign_seeds(op, master, request.iterations)
-    return {"seed": master, "seeds": list(seeds), "overrides": overrides, "notes": [*fuzz.notes, *notes]}
+    return {
+        "seed": master,
+        "seeds": list(seeds),
+        "overrides": overrides,
+        "notes": [*fuzz.notes, *notes],
+        "generator": GENERATOR_VERSION,
+    }
 
 
 def judge_run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:

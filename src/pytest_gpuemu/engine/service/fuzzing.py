@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError
@@ -17,7 +18,7 @@ from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT, NOT_FOUND, OP
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.fuzzing import FuzzOp, Minimize
 from pytest_gpuemu.engine.service.state import Answer, State
-from pytest_gpuemu.engine.store import StoredFailure
+from pytest_gpuemu.engine.store import StoredCampaign, StoredFailure
 
 # A reply comes after so many seconds and the case at hand; our client asks for the rest, and may be stopped
 # in between. The client of protocol 1 asks once, and by default waits 30 s.
@@ -38,7 +39,8 @@ class Fuzzing:
         if self._state.config.op_entry(request.op_name) is not None:
             runnable_entry(self._state.config, request.op_name)
         campaign = self._state.in_worker({"job": "campaign", "request": to_message(request)})
-        ends = time.monotonic() + _REPLY_S[version]
+        began = time.monotonic()
+        ends = began + _REPLY_S[version]
         seeds, counts = list(campaign["seeds"]), Counter[str]()
         failures: list[dict[str, Any]] = []
         reasons: list[str] = []
@@ -62,6 +64,8 @@ class Fuzzing:
                 f"none of the {counts.total()} cases of {request.op_name!r} could run here: {reasons[0]}",
                 code=CANNOT_RUN_HERE,
             )
+        if version == 1:  # ours counts the cases of all its requests
+            self._record(request.op_name, campaign, counts, time.monotonic() - began)
         return {
             "type": "FuzzResults",
             "seed": campaign["seed"],
@@ -74,6 +78,25 @@ class Fuzzing:
             "notes": [*campaign["notes"], *dict.fromkeys(reasons)],
             "seeds_left": seeds,
         }
+
+    def _record(
+        self, op_name: str, campaign: Mapping[str, Any], counts: Mapping[str, int], wall_s: float
+    ) -> None:
+        self._state.store.add_campaign(
+            StoredCampaign(
+                test_id=CLIENT,
+                op=op_name,
+                master_seed=campaign["seed"],
+                generator=campaign["generator"],
+                cases=sum(counts.values()),
+                passed=counts["passed"],
+                failed=counts["failed"],
+                undetermined=counts["undetermined"],
+                could_not_run=counts["could not run"],
+                wall_s=wall_s,
+                timestamp=time.time(),
+            )
+        )
 
     def _minimize(self, request: Minimize, _: int) -> dict[str, Any]:
         strategy = request.strategy
