@@ -288,6 +288,13 @@ def test_occupancy_is_judged_at_the_size_of_the_block(tools):
     assert "limited by registers" in violation.message
 
 
+def test_occupancy_is_that_of_the_registers_of_ptxas_and_not_of_the_virtual_ones(tools):
+    """62 virtual registers in 32: two blocks of 1,024 threads, and by the virtual ones one."""
+    report = one(pressure(60, ".maxnreg 32"), tools=tools, limits=Limits(block_threads=1024))
+
+    assert (report.metrics.virtual_registers, report.metrics.occupancy.blocks) == (62, 2)
+
+
 @pytest.mark.parametrize(
     ("directives", "limits", "threads", "source"),
     [

@@ -96,7 +96,7 @@ def arithmetic_intensity(code: Iterable[Instruction]) -> float | None:
             return None
         operations += count
         found = access(instruction)
-        if found is None or found.kind == "prefetch":
+        if found is None:
             continue
         if found.kind in ("bulk_copy", "texture") and not found.width_bytes:
             return None

@@ -117,13 +117,12 @@ def occupancy(
 
 
 def _blocks_by_registers(registers: int, warps: int, limits: Multiprocessor) -> int:
-    """A warp's registers lie in one subpartition. A block is let in only if its warps, rounded up to the
-    subpartitions, fit into all registers at once."""
+    """A warp's registers lie in one subpartition, so that what is left over in each is of no use."""
     if registers == 0:
         return limits.max_blocks
-    per_warp = _rounded_up(registers * THREADS_PER_WARP, _REGISTER_UNIT)
-    if registers > MAX_REGISTERS_PER_THREAD or per_warp * _rounded_up(warps, _SUBPARTITIONS) > REGISTERS:
+    if registers > MAX_REGISTERS_PER_THREAD:
         return 0
+    per_warp = _rounded_up(registers * THREADS_PER_WARP, _REGISTER_UNIT)
     return (REGISTERS // _SUBPARTITIONS // per_warp) * _SUBPARTITIONS // warps
 
 

@@ -174,7 +174,26 @@ MODULE = st.builds(
 # ---- the properties -------------------------------------------------------------------------------
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def in_a_body(statement: tree.Statement) -> tree.Module:
+    body = tree.Block(statements=(statement,))
+    kernel = tree.Function(kind="entry", name="k", body=body)
+    return tree.Module(version="8.0", targets=("sm_80",), address_size=64, items=(kernel,))
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow])
+@given(INSTRUCTION)
+def test_an_instruction_is_parsed_from_its_own_text(instruction):
+    """Alone, since a module of a few drawn items shows few of the forms that an instruction has."""
+    assert parse(render(in_a_body(instruction))) == in_a_body(instruction)
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.too_slow])
+@given(STATEMENT)
+def test_a_statement_is_parsed_from_its_own_text(statement):
+    assert parse(render(in_a_body(statement))) == in_a_body(statement)
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(MODULE)
 def test_a_module_is_parsed_from_its_own_text(module):
     assert parse(render(module)) == module

@@ -54,6 +54,19 @@ def test_a_chain_of_inlined_calls_is_followed_outwards():
     assert found.inlined_at == (("h.cuh", 20), ("k.cu", 9))
 
 
+def test_of_two_calls_of_one_line_the_one_above_is_meant():
+    """The same helper line is inlined twice, from line 9 and from line 11."""
+    text = HEADER + (
+        '.file 1 "k.cu"\n.file 2 "h.cuh"\n.entry k() {\n'
+        ".loc 2 20 3, inlined_at 1 9 5\nmov.b32 a, b;\n.loc 2 30 1, inlined_at 2 20 3\nadd.u32 a, a, 1;\n"
+        ".loc 2 20 3, inlined_at 1 11 5\nmov.b32 c, d;\n.loc 2 30 1, inlined_at 2 20 3\nsub.u32 a, a, 1;\n}"
+    )
+    lines = SourceLines(parse(text), text)
+
+    assert lines.at(line_of(text, "add.u32")).inlined_at[-1] == ("k.cu", 9)
+    assert lines.at(line_of(text, "sub.u32")).inlined_at[-1] == ("k.cu", 11)
+
+
 def test_a_location_that_names_itself_ends():
     text = (
         HEADER
