@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import subprocess
 import tempfile
+import threading
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -232,4 +233,21 @@ def test_a_store_can_be_read_while_another_process_writes_it(written):
         assert reader.failure(1000) is not None
         add_failure(store, 1001)
         assert reader.failure(1001) is not None
+    store.close()
+
+
+def test_a_file_that_another_process_reads_for_a_moment_is_waited_for(written):
+    """Guards: turning the log on was refused at once while somebody had the file, as a second daemon that
+    opens a new store at the same moment has."""
+    with closing(sqlite3.connect(written, check_same_thread=False, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode = DELETE")
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM failures").fetchone()
+        done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
+        done.start()
+
+        store = Store(written.parent)
+
+        done.join()
+    assert len(store.failures(1000)) == 99
     store.close()

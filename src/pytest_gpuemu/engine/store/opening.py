@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pytest_gpuemu.engine.store.tables import VERSION, migrate, version_of
 FILE_NAME = "gpuemu.db"
 _APPLICATION_ID = 0x67507545
 _BUSY_S = 10.0
+_LOCKED_S = 0.01
 
 
 def file_in(path: Path) -> Path:
@@ -43,11 +45,26 @@ def open_for_writing(file: Path) -> sqlite3.Connection:
     with errors(file):
         connection = sqlite3.connect(file, timeout=_BUSY_S, isolation_level=None, check_same_thread=False)
         try:
-            _prepare(connection, file)
+            _patiently(lambda: _prepare(connection, file))
         except BaseException:
             connection.close()
             raise
     return connection
+
+
+def _patiently(prepare: Callable[[], None]) -> None:
+    """Try again where the file is locked, for as long as any other statement waits for a lock.
+
+    Turning WAL on needs the file alone for a moment, and SQLite does not wait for that by itself.
+    """
+    deadline = time.monotonic() + _BUSY_S
+    while True:
+        try:
+            return prepare()
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(_LOCKED_S)
 
 
 def open_for_reading(file: Path) -> sqlite3.Connection | None:
