@@ -157,7 +157,7 @@ def test_cases_that_cannot_run_here_are_rejected_and_never_passed():
 
     with pytest.raises(Unsatisfiable):
         test()
-    with pytest.raises(CannotRunHere, match="negative strides"):  # outside Hypothesis it is said as it is
+    with pytest.raises(CannotRunHere, match=r"negative strides|not installed"):  # outside it is said
         case("softmax", 1, layouts=["reversed"], dims={"rows": [2], "cols": [3]}).to("torch").inputs  # noqa: B018
 
 

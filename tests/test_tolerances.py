@@ -13,6 +13,7 @@ from pytest_gpuemu import (
     calibrate_tolerance,
     get_recommended_tolerance,
 )
+from pytest_gpuemu.engine.dtypes import numpy_dtype
 
 
 def test_the_numbers_are_those_that_were_published():
@@ -89,7 +90,7 @@ class TestCalibrate:
         )
         x = np.random.default_rng(1).normal(size=(8, 100))
 
-        rounded = x.astype(dtype)
+        rounded = x.astype(numpy_dtype(dtype))
         y = softmax(rounded.astype(np.float64))
         output = softmax(rounded.astype(np.float32)).astype(rounded.dtype).astype(np.float64)
         assert (np.abs(output - y) <= found.atol + found.rtol * np.abs(y)).all()

@@ -54,7 +54,7 @@ def cases(op_name: str, **keys: Any) -> SearchStrategy[GivenCase]:
     def op() -> Op:
         return _resolved(op_name, keys)
 
-    return _plans(op).map(lambda plan: _given(op(), plan, keys))
+    return _cases(op, keys)
 
 
 def case(op_name: str, case_id: int | str, **keys: Any) -> GivenCase:
@@ -116,7 +116,7 @@ class GivenCase(FuzzCase):
     def _reject_undetermined(self) -> None:
         bound = self._here.bound
         if bound.status == "undetermined" and hypothesis.currently_in_test_context():
-            hypothesis.event("undetermined", bound.undetermined_reason)
+            hypothesis.event(f"undetermined: {bound.undetermined_reason}")
             hypothesis.reject()
 
 
@@ -130,7 +130,7 @@ class _Rejecting:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, CannotRunHere) and hypothesis.currently_in_test_context():
-            hypothesis.event("could not run here", str(error))
+            hypothesis.event(f"could not run here: {error}")
             hypothesis.reject()
 
 
@@ -149,8 +149,8 @@ def _given(op: Op, plan: Plan, keys: dict[str, Any]) -> GivenCase:
 
 
 @st.composite
-def _plans(draw: DrawFn, op: Callable[[], Op]) -> Plan:
-    """A plan: the caps first, as to Hypothesis a smaller early number is worth more than a later one.
+def _cases(draw: DrawFn, op: Callable[[], Op], keys: dict[str, Any]) -> GivenCase:
+    """A case: the caps first, as to Hypothesis a smaller early number is worth more than a later one.
 
     The numbers come from `randoms`, since Hypothesis copies what several `integers()` gave from one place to
     another, and then most of its examples are one seed's case again.
@@ -163,9 +163,8 @@ def _plans(draw: DrawFn, op: Callable[[], Op]) -> Plan:
     positions = {cap.name: below(_ONE_CAP_IN * cap.positions + 1) for cap in caps_of(op())}
     drawn = plan_case(op(), below(_SEEDS))
     edits = capped_edits(op(), drawn, positions)
-    if not edits:
-        return drawn
     try:
-        return plan_case(op(), drawn.seed, edits)
+        plan = plan_case(op(), drawn.seed, edits) if edits else drawn
     except SeedError:  # the caps break a condition between dims
         hypothesis.reject()
+    return _given(op(), plan, keys)
