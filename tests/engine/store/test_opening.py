@@ -236,13 +236,12 @@ def test_a_store_can_be_read_while_another_process_writes_it(written):
     store.close()
 
 
-def test_a_file_that_another_process_reads_for_a_moment_is_waited_for(written):
-    """Guards: turning the log on was refused at once while somebody had the file, as a second daemon that
-    opens a new store at the same moment has."""
+def test_a_file_that_another_process_writes_for_a_moment_is_waited_for(written):
+    """Guards: turning the log on was refused at once while somebody wrote, as a second daemon that makes the
+    tables of a new store at the same moment does."""
     with closing(sqlite3.connect(written, check_same_thread=False, isolation_level=None)) as other:
         other.execute("PRAGMA journal_mode = DELETE")
-        other.execute("BEGIN")
-        other.execute("SELECT count(*) FROM failures").fetchone()
+        other.execute("BEGIN IMMEDIATE")
         done = threading.Timer(0.3, lambda: other.execute("COMMIT"))
         done.start()
 
