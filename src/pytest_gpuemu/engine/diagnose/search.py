@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -36,7 +36,7 @@ class Shown:
     kind: str
     text: str
     agreement: Agreement
-    rank: int
+    has_unknown: bool
 
 
 def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) -> list[Shown]:
@@ -52,7 +52,7 @@ def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) ->
     found: list[Shown] = []
     seen: set[str] = set()
     with np.errstate(all="ignore"):
-        for rank, hypothesis in enumerate(_all(case, wrongs)):
+        for hypothesis in _of_every_reference(case, wrongs, found):
             if time.thread_time() - started > time_s:
                 break
             outputs = hypothesis.outputs()
@@ -66,9 +66,23 @@ def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) ->
             if hypothesis.full_text not in seen:
                 seen.add(hypothesis.full_text)
                 found.append(
-                    Shown(kind=hypothesis.kind, text=hypothesis.full_text, agreement=agreement, rank=rank)
+                    Shown(
+                        kind=hypothesis.kind,
+                        text=hypothesis.full_text,
+                        agreement=agreement,
+                        has_unknown=hypothesis.has_unknown,
+                    )
                 )
     return found
+
+
+def _of_every_reference(case: Case, wrongs: list[Wrong], found: list[Shown]) -> Iterator[Hypothesis]:
+    """The suspicions of the first reference, and as long as nothing was found of the others."""
+    for reference in case.op.references:
+        others = [other for other in case.op.references if other is not reference]
+        yield from _all(replace(case, op=replace(case.op, references=(reference, *others))), wrongs)
+        if found:
+            return
 
 
 def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:

@@ -101,8 +101,11 @@ _INDEX_KINDS = {
     "offsets",
     "permutation",
 }  # what a plan has in the place of these inputs' distributions
+# NaN in the right places says nothing for these: memory that is not known is NaN, too.
+_NEED_NUMBERS = {"precision", "constant", "strides"}
 _OF_PARTIAL_BLOCKS = {"tail", "loop bound"}
 _TAILS = {"tail", "last", "flat tail"}
+_MOVED = {"shifted", "transposed", "reversed", "sign"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
     (("index in block", "narrowed"), "index"),
@@ -156,6 +159,7 @@ def suspect(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> 
         or _by_shown(seen, needs)
         or _by_nonfinite(seen, needs)
         or _by_weakly_shown(seen, needs)
+        or _by_narrow_index(seen[0].plan, condition)
         or _by_nondeterminism(seen, needs)
         or _by_clues(seen, needs, condition)
     )
@@ -187,7 +191,8 @@ def _by_nondeterminism(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     for finding in seen[0].verdict.findings:
         if finding.kind == "Nondeterministic":
             return _named("race", "likely", finding.message)
-    if needs.nondeterministic is None:
+    moved = any(clue.kind in _MOVED for one in seen if one.role == "plain" for clue in one.how)
+    if needs.nondeterministic is None or moved:
         return None
     places = [clue for one in seen if one.role in ("first", "plain") for clue in one.where]
     tails = [clue for clue in places if clue.kind in _TAILS]
@@ -223,7 +228,9 @@ def _by_nonfinite(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     """NaN where infinities are among the values, and nothing wrong otherwise."""
     values = set(seen[0].plan.values.values())
     made = any(clue.kind == "nan made" for clue in seen[0].how)
-    if needs.alone == {"values"} and values & {"nonfinite", "nonfinite_rows"} and made:
+    is_dense = set(seen[0].plan.layouts.values()) == {"contiguous"}
+    only_values = needs.plain is False and (needs.alone == {"values"} or (not needs.alone and is_dense))
+    if only_values and values & {"nonfinite", "nonfinite_rows"} and made:
         return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
     return None
 
@@ -233,7 +240,7 @@ def _by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     weak = [_best_by_kind(one, enough=False) for one in seen if one.searched]
     if len(weak) < 2:
         return None
-    common = set.intersection(*map(set, weak)) - {"precision", "constant"}
+    common = set.intersection(*map(set, weak)) - _NEED_NUMBERS
     common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
     return _chosen(common, weak, Counter(common), needs) if 0 < len(common) <= _MOST_WEAK else None
 
@@ -242,7 +249,7 @@ def _best_by_kind(one: Seen, *, enough: bool) -> dict[str, Shown]:
     """Of each kind of suspected bug that agrees with a case, the one with the most evidence."""
     kinds: dict[str, Shown] = {}
     for shown in one.shown:
-        if enough and not shown.agreement.is_enough:
+        if not shown.agreement.is_enough and (enough or shown.has_unknown):
             continue
         if shown.kind not in kinds or shown.agreement.bits > 1.05 * kinds[shown.kind].agreement.bits:
             kinds[shown.kind] = shown
@@ -287,7 +294,7 @@ def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -
         found = _by_needs(seen, needs, how)
         if found is not None:
             return found
-    if condition is not None and (found := _by_condition(seen[0].plan, condition)) is not None:
+    if (found := _by_condition(seen[0].plan, condition)) is not None:
         return found
     if "zeros" in decisive and _TAILS & set(where):
         return _named("unwritten", "likely", where[min(_TAILS & set(where))].text, how["zeros"].text)
@@ -314,6 +321,8 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
                 "index overflow", "likely", "it fails where an input's strides are huge, and passes where not"
             )
         return _named("strides", "likely", "the same case passes where its inputs are contiguous")
+    if needs.alone == {"dtype"} and "slight" in how:
+        return _named("precision", "likely", f"small errors, for {seen[0].plan.dtype} alone")
     if needs.alone == {"values"}:
         made = {"nan made", "inf made"} & set(how)
         if not made and ("near_equal" in values or (values & {"one_signed", "root"} and "slight" in how)):
@@ -328,11 +337,18 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
     return None
 
 
-def _by_condition(plan: Plan, condition: Condition) -> Suspicion | None:
+def _by_condition(plan: Plan, condition: Condition | None) -> Suspicion | None:
     """What the condition alone says."""
+    if condition is None:
+        return None
     if "layout" in condition.kinds:
         return _named("strides", "likely", f"it fails only where {condition.terms[0]}")
-    if condition.kinds == ("above",):
+    return None
+
+
+def _by_narrow_index(plan: Plan, condition: Condition | None) -> Suspicion | None:
+    """A dim beyond what an index of 8 or 16 bits can hold."""
+    if condition is not None and condition.kinds == ("above",):
         border = int(condition.terms[0].rpartition(" ")[2])
         if border in (127, 128, 255, 256, 32767, 32768, 65535, 65536) and _INDEX_KINDS & set(
             plan.values.values()
