@@ -97,10 +97,13 @@ class Wrong:
         # NaNs and infinities are made by many bugs: that they are in their places tells little.
         others = _NONFINITE_BITS * np.count_nonzero(explained & ~finite[wrong])
         most = _MOST_OF_NONFINITE if right.any() else _MOST_OF_NONFINITE / 2
+        counted = float(np.nan_to_num(gain, nan=0.0, posinf=_MOST_BITS).sum())
+        if wrong.sum() > 1 and np.ptp(self.output[wrong]) == 0:  # one number has many causes
+            counted = min(counted, most)
         return Agreement(
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,
-            bits=float(np.nan_to_num(gain, nan=0.0, posinf=_MOST_BITS).sum()) + min(others, most),
+            bits=counted + min(others, most),
         )
 
     def _may_agree(self, suspected: Array) -> bool:

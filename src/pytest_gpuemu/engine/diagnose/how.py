@@ -16,6 +16,8 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.constants import name_of
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
+from pytest_gpuemu.engine.diagnose.program import record
+from pytest_gpuemu.engine.diagnose.rewrites import reduced_axis
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Comparison
@@ -29,6 +31,7 @@ _SLIGHT = 2.0**-6
 _LOG_OF_TINY = -80.0
 # Neighbouring errors, by the value of an input, are this alike where the error is a smooth function of it.
 _SMOOTH, _FEWEST_OF_A_CURVE = 0.8, 32
+_LOGS = ("log", "log2", "log10", "log1p")
 _BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -40,7 +43,7 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
     given = np.asarray(output, dtype=np.float64)
     with np.errstate(all="ignore"):
         return [
-            *_nonfinite(wrong),
+            *_nonfinite(case, wrong),
             *_constants(case, wrong, given, mask),
             *_factors(case, wrong, reference),
             *_inputs(case, wrong, reference),
@@ -53,7 +56,7 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
         ]
 
 
-def _nonfinite(wrong: Wrong) -> Iterator[Clue]:
+def _nonfinite(case: Case, wrong: Wrong) -> Iterator[Clue]:
     given, right = wrong.output[wrong.exceeding], wrong.reference[wrong.exceeding]
     lost = ~np.isfinite(right) & np.isfinite(given)
     nan = np.isnan(right) & ~np.isnan(given)
@@ -61,7 +64,7 @@ def _nonfinite(wrong: Wrong) -> Iterator[Clue]:
     infinite = np.isinf(given) & np.isfinite(right)
     count = given.size
     zero = np.isneginf(given) & (right < _LOG_OF_TINY) & np.isfinite(right)
-    if zero.mean() > 0.5:
+    if zero.mean() > 0.5 and any(step.name in _LOGS for step in record(case)):
         yield _clue(
             "log of zero",
             wrong,
@@ -341,8 +344,9 @@ def _slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
     if largest == 0 or float(error.max()) > _SLIGHT * largest:
         return
     share = float(error.max()) / largest
+    is_pointwise = all(reduced_axis(step) is None for step in record(case))
     for name, array in case.originals.items():
-        if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE:
+        if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE and is_pointwise:
             at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
             signed = (given - right)[np.argsort(at, kind="stable")]
             if float(np.sum(signed[1:] * signed[:-1])) > _SMOOTH * float(np.sum(signed * signed)):

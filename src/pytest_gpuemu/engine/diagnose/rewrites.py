@@ -127,14 +127,14 @@ def _blocks(step: Step) -> Made:
         for splits in (2, 3, 4, 8, 16):
             each = -(-n // splits)
             low, high = min((splits - 1) * each, n), n // splits * splits
-            if (low, n) not in seen:
+            if low < n and (low, n) not in seen:
                 yield (
                     "accumulator",
                     f"{name} holds the last of {splits} splits alone",
                     partial(restricted, chosen=slice(low, n)),
                     False,
                 )
-            if (0, high) not in seen and high < n:
+            if 0 < high < n and (0, high) not in seen:
                 yield (
                     "loop bound",
                     f"the size of each of {splits} splits is rounded down in {name}",

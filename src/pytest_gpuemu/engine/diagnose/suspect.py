@@ -219,6 +219,11 @@ def _by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
         ]
         if aligned and leading & aligned[0]:
             leading &= aligned[0]
+        leading = {
+            kind
+            for kind in leading
+            if sum(found[kind].agreement.bits for found in strong if kind in found) >= 2 * ENOUGH_BITS
+        }
         if leading:
             return _chosen(leading, strong, votes, needs)
     return None
