@@ -18,11 +18,15 @@ BLOCK = 32
 Kernel = Callable[..., Any]
 
 
-def observe(op: Op, kernel: Kernel, case_id: str | int) -> Observed:
-    """The kernel's output on a case, judged."""
+def observe(
+    op: Op, kernel: Kernel, case_id: str | int, prepare: Callable[[], object] | None = None
+) -> Observed:
+    """The kernel's output on a case, judged; prepare() is called just before the kernel."""
     case = make_case(op, *parse_case_id(case_id))
+    between = None if prepare is None else prepare()
     with np.errstate(all="ignore"):
         output = call_by_name(kernel, case.inputs, case.params, optional=optional_params(op))
+    del between
     return Observed(case, judge(case, output))
 
 

@@ -16,9 +16,9 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
-from pytest_gpuemu.engine.diagnose.rewrites import scalar_place
+from pytest_gpuemu.engine.diagnose.steps import scalar_place
 
-_ROUNDS = 4
+_ROUNDS = 12
 _STEP = 2.0**-12
 
 

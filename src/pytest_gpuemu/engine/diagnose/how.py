@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.diagnose.constants import name_of
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
 from pytest_gpuemu.engine.diagnose.program import record
-from pytest_gpuemu.engine.diagnose.rewrites import reduced_axis
+from pytest_gpuemu.engine.diagnose.steps import reduced_axis
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Comparison

@@ -16,7 +16,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.rewrites import BLOCKS, described, reduced_axis, restricted, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, described, reduced_axis, restricted, scalar_place
 from pytest_gpuemu.engine.op import Array
 
 _MEMORY = "hold what lies behind in memory"

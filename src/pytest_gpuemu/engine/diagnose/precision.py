@@ -16,7 +16,7 @@ from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
-from pytest_gpuemu.engine.diagnose.rewrites import described
+from pytest_gpuemu.engine.diagnose.steps import described
 
 _NARROW = ("float16", "bfloat16")
 

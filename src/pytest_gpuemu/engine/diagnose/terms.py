@@ -168,7 +168,7 @@ def _layouts(op: Op, failed: Sequence[Plan]) -> Iterator[Term]:
 
 
 def _values(op: Op, failed: Sequence[Plan]) -> Iterator[Term]:
-    near = partial(_always, [{"values": {None: name}} for name in _ORDINARY])
+    near = partial(_always, [*({"values": {None: name}} for name in _ORDINARY), {"draw": 1}, {"draw": 2}])
     yield Term(
         kind="values",
         text="values contain NaN or infinities",

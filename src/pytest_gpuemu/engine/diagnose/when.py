@@ -19,7 +19,9 @@ from pytest_gpuemu.engine.plan import Plan
 _MOST_PASSING = {"multiple": 0.6, "other": 0.25}
 _FEWEST_FAILING, _FEWEST_PASSING = 3, 3
 _MOST_TERMS_JOINED = 24
-_FEWEST_FAILING_OF_TWO = 5
+_FEWEST_FAILING_OF_TWO = 8
+# A second term has to do away with so many passing cases.
+_FEWEST_EXPLAINED = 4
 
 
 def counted(terms: Sequence[Term], failed: Sequence[Plan], passed: Sequence[Plan]) -> Condition:
@@ -63,7 +65,7 @@ def candidates(op: Op, failed: Sequence[Plan], passed: Sequence[Plan]) -> Iterat
         alone = min(
             counted((one,), failed, passed).passing_with, counted((two,), failed, passed).passing_with
         )
-        if count <= most["other"] and alone - count >= max(3, 0.2 * len(passed)):
+        if count <= most["other"] and alone - count >= _FEWEST_EXPLAINED:
             ranked.append((count, 3.0 + one.cost + two.cost, (one, two)))
     ranked.sort(key=lambda entry: (entry[0] + entry[1], entry[1]))
     seen = set()

@@ -1,0 +1,81 @@
+"""What a step of the reference is made of: the axis that it sums along, the number in it, its name.
+
+Here: questions about one step, and running it on a part of what it sums. Elsewhere: recording the steps
+(program.py), changing them (rewrites.py, padding.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine.diagnose.program import Step
+from pytest_gpuemu.engine.op import Array
+
+BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
+REDUCTIONS = ("add.reduce", "maximum.reduce", "minimum.reduce")
+
+Change = Callable[[Step], Any]
+# Suspicions of one step: the kind, the text, the change, and whether float32's range matters.
+Changes = Iterator[tuple[str, str, Change, bool]]
+
+
+def reduced_axis(step: Step) -> int | None:
+    """The axis of a reduction's operand, or that of a matrix product's first one, along which it sums."""
+    if step.name == "matmul" and np.ndim(step.args[0]) and np.ndim(step.args[1]):
+        return np.ndim(step.args[0]) - 1
+    if step.name not in REDUCTIONS:
+        return None
+    axis = step.kwargs.get("axis", 0)
+    ndim = np.ndim(step.args[0])
+    if axis is None:
+        return 0 if ndim == 1 else None
+    if isinstance(axis, tuple):
+        if len(axis) != 1:
+            return None
+        axis = axis[0]
+    return int(axis) % ndim if ndim else None
+
+
+def restricted(step: Step, chosen: slice | Array) -> Any:
+    """The step with only these places of the axis that it sums or compares along."""
+    axis = reduced_axis(step)
+    assert axis is not None
+    index = (slice(None),) * axis + (chosen,)
+    if step.name == "matmul":
+        second = step.args[1]
+        places = (slice(None),) * (second.ndim - 2 if second.ndim > 1 else 0) + (chosen,)
+        return step.again(step.args[0][index], second[places])
+    return step.again(step.args[0][index], *step.args[1:])
+
+
+def described(step: Step) -> str:
+    """The step as a reader of the reference knows it."""
+    what = {
+        "add.reduce": "the sum",
+        "maximum.reduce": "the maximum",
+        "minimum.reduce": "the minimum",
+        "matmul": "the matrix product",
+        "add.accumulate": "the running sum",
+    }.get(step.name, step.name)
+    axis = reduced_axis(step)
+    if axis is None or step.name == "matmul":
+        return what
+    return f"{what} over axis {axis} of {list(step.args[0].shape)}"
+
+
+def scalar_place(step: Step) -> int | None:
+    """Which operand of an arithmetic step is a number, and not 0; None where neither or both are."""
+    if len(step.args) != 2 or "." in step.name:
+        return None
+    places = [at for at, value in enumerate(step.args) if np.ndim(value) == 0]
+    if len(places) != 1:
+        return None
+    value = step.args[places[0]]
+    if isinstance(value, (bool, np.bool_)) or not isinstance(
+        value, (int, float, np.integer, np.floating, np.ndarray)
+    ):
+        return None
+    return places[0] if np.isfinite(value) and value != 0 else None
