@@ -114,3 +114,34 @@ def test_a_crash_is_known_to_the_next_session_until_the_seed_has_run(pytester):
     )
     after.assert_outcomes(passed=2)
     assert "an earlier run died" not in after.stdout.str()
+
+
+def test_an_interrupted_controller_tells_what_its_workers_have_stored(pytester):
+    """Guards: after Ctrl-C the controller hears nothing more, and the summary had no word of the failures.
+
+    The worker interrupts its controller, as a terminal interrupts both, once it has stored two failures.
+    """
+    with_store(pytester)
+    pytester.makepyfile(
+        test_k=f"""
+        import os, signal
+        from kernels import *
+
+        @double
+        def test_it(fuzz_case):
+            if fuzz_case.seed == {thirds_of(8)[2]}:
+                os.kill(os.getppid(), signal.SIGINT)
+                raise KeyboardInterrupt
+            check_thirds(fuzz_case)
+        """
+    )
+
+    result = pytester.runpytest_subprocess("--gpuemu-fuzz=8", "--gpuemu-seed=7", "-n1")
+
+    assert result.ret == pytest.ExitCode.INTERRUPTED
+    result.stdout.fnmatch_lines(
+        [
+            "gpuemu: interrupted; 2 failing cases stored until then:",
+            *(f'  pytest "test_k.py::test_it[[]seed={seed}]"' for seed in thirds_of(8)[:2]),
+        ]
+    )

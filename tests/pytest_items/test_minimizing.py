@@ -9,7 +9,9 @@ import sys
 import pytest
 from suites import failed_ids, run, seeds_of, with_store
 
+from pytest_gpuemu.engine.minimize import search
 from pytest_gpuemu.engine.store import known_failures
+from pytest_gpuemu.pytest_items import options
 
 pytest_plugins = ["pytester"]
 
@@ -54,6 +56,43 @@ def test_a_given_seed_is_minimized_by_calling_the_test_again(pytester, seed):
         ]
     )
     result.assert_outcomes(failed=1)
+
+
+def test_a_strategy_can_be_named(pytester, seed):
+    """The values stay as they were drawn where only the sizes are searched."""
+    pytester.makepyfile(SUITE)
+
+    dims = run(pytester, f"--gpuemu-minimize={seed}", "--gpuemu-minimize-strategy=binary-search-dims")
+    values = run(pytester, f"--gpuemu-minimize={seed}", "--gpuemu-minimize-strategy=binary-search-values")
+    both = run(pytester, f"--gpuemu-minimize={seed}", "--gpuemu-minimize-strategy=default")
+
+    dims.stdout.re_match_lines([rf".*::test_ten\[seed={seed}~N=10\]"])
+    values.stdout.re_match_lines([rf".*::test_ten\[seed={seed}~values.x=\w+\]"])
+    both.stdout.re_match_lines([rf".*::test_ten\[seed={seed}~N=10,values.x=zeros\]"])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--gpuemu-minimize=1", "--gpuemu-minimize-strategy=dims"], "*invalid choice: 'dims'*"),
+        (
+            ["--gpuemu-minimize-strategy=default"],
+            "ERROR: --gpuemu-minimize-strategy=default says how to minimize, but not what: *",
+        ),
+        (["--gpuemu-minimize-to=x.py"], "ERROR: --gpuemu-minimize-to=x.py says how to minimize, *"),
+    ],
+)
+def test_a_strategy_for_nothing_or_of_no_such_name_is_refused(pytester, options, said):
+    pytester.makepyfile(SUITE)
+
+    result = run(pytester, *options)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([said])
+
+
+def test_the_names_of_the_strategies_are_the_engines():
+    assert options.STRATEGIES == search.STRATEGIES
 
 
 def test_the_smallest_case_fails_from_its_id_alone(pytester, seed):

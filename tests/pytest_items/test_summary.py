@@ -155,7 +155,7 @@ def header(**changes):
 
 def test_the_header_names_config_seed_daemon_and_store():
     assert header() == [
-        "gpuemu: config gpuemu.toml, master seed 7 (--gpuemu-seed=7), generator 2",
+        "gpuemu: config gpuemu.toml, master seed 7 (--gpuemu-seed=7), generator 1",
         "gpuemu: daemon at /tmp/x/gpuemu.sock, store .gpuemu",
     ]
 

@@ -103,6 +103,7 @@ def minimize_failure(
                 outcome.plan.edits,
                 runs.signature,
                 failure=_signature(error),
+                strategy=session.settings.strategy if budget.asked else None,
                 max_cases=budget.cases,
                 time_s=budget.time_s,
             )

@@ -23,6 +23,8 @@ MARKER_HELP = (
 )
 _MAX_SEED = 2**64 - 1
 ALL = "all"
+# Those of engine/minimize/search.py, which is too heavy to import here.
+STRATEGIES = ("default", "binary-search-dims", "binary-search-values")
 # Options that name a file: --gpuemu-report and so on.
 REPORTS = ("report", "json", "sarif")
 _AUTO_MINIMIZE_S = {"on": 2.0, "off": 0.0, "": 2.0}
@@ -48,6 +50,7 @@ class Settings:
     minimize: tuple[str, ...] = ()
     minimize_all: bool = False
     minimize_to: str | None = None
+    strategy: str | None = None
     auto_minimize_s: float = 0.0
 
     def cases_for(self, marker: pytest.Mark) -> int:
@@ -96,6 +99,12 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="PATH",
         help="folder, or .py file, for the stand-alone scripts of --gpuemu-minimize (default: "
         ".gpuemu/minimized beside gpuemu.toml)",
+    )
+    group.addoption(
+        "--gpuemu-minimize-strategy",
+        choices=STRATEGIES,
+        metavar="NAME",
+        help=f"what --gpuemu-minimize tries: {', '.join(STRATEGIES)}",
     )
     group.addoption(
         "--gpuemu-time",
@@ -148,6 +157,13 @@ def check_options(config: pytest.Config) -> None:
     _ini_count(config, "gpuemu_fuzz")
     _ini_count(config, "gpuemu_known_seeds")
     _auto_minimize_s(config)
+    for option in ("strategy", "to"):
+        given = config.getoption(f"gpuemu_minimize_{option}")
+        if given is not None and not config.getoption("gpuemu_minimize"):
+            raise pytest.UsageError(
+                f"--gpuemu-minimize-{option}={given} says how to minimize, but not what: "
+                "add --gpuemu-minimize=SEED, or =all"
+            )
     for option in ("reproduce", "minimize"):
         for text in config.getoption(f"gpuemu_{option}"):
             if (option, text) != ("minimize", ALL):
@@ -187,6 +203,7 @@ def read_settings(config: pytest.Config, project: FuzzSettings, master_seed: int
         minimize=minimize,
         minimize_all=minimize_all,
         minimize_to=config.getoption("gpuemu_minimize_to"),
+        strategy=config.getoption("gpuemu_minimize_strategy"),
         auto_minimize_s=_auto_minimize_s(config),
     )
 

@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 
+from pytest_gpuemu.engine.errors import GpuemuError
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.pytest_items import collect, display, github, recording, summary
 from pytest_gpuemu.pytest_items.ids import from_invocation_dir, param_of, seed_nodeid, test_id, test_id_of
 from pytest_gpuemu.pytest_items.session import FuzzSession
+
+_LISTED = 10
 
 
 class Reporter:
@@ -26,6 +29,7 @@ class Reporter:
         self.marked = marked
         self.tallies: dict[str, summary.OpTally] = {}
         self.seen_children: set[str] = set()
+        self.is_interrupted = False
 
     def header(self) -> list[str]:
         session, config = self.session, self.session.config
@@ -90,6 +94,9 @@ class Reporter:
         recording.note = recording.note or said.get("gpuemu_note")
         recording.stored = recording.stored or said.get("gpuemu_stored", False)
 
+    def pytest_keyboard_interrupt(self) -> None:
+        self.is_interrupted = True
+
     @pytest.hookimpl(specname="pytest_terminal_summary", wrapper=True, tryfirst=True)
     def pytest_gpuemu_show_failures(self, terminalreporter: Any) -> Generator[None, Any, Any]:
         """Outermost: pytest's own summaries are written inside."""
@@ -102,6 +109,9 @@ class Reporter:
         return result
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.is_interrupted:
+            for line in self._stored_meanwhile():
+                terminalreporter.write_line(line)
         if not self.tallies or self.session.config.getoption("verbose") < -1:
             return
         terminalreporter.write_sep("-", f"gpuemu: master seed {self.session.settings.master_seed}")
@@ -112,6 +122,28 @@ class Reporter:
         if recording.note is not None:
             what = "not everything" if recording.stored else "nothing"
             terminalreporter.write_line(f"{what} was stored: {recording.note}")
+
+    def _stored_meanwhile(self) -> list[str]:
+        """An interrupted controller of xdist hears nothing more; its workers have stored their failures."""
+        session = self.session
+        if not session.config.pluginmanager.has_plugin("dsession"):
+            return []
+        try:
+            known, _ = recording.read_known(session.store)
+        except GpuemuError:  # the note of the recording says so
+            return []
+        new = [
+            from_invocation_dir(seed_nodeid(test, case_id), session.config)
+            for test, cases in known.items()
+            for case_id in cases
+            if case_id not in session.known.get(test, ())
+        ]
+        if not new:
+            return []
+        cases = f"{len(new)} failing case{'' if len(new) == 1 else 's'}"
+        lines = [f"gpuemu: interrupted; {cases} stored until then:"]
+        lines += [f'  pytest "{nodeid}"' for nodeid in new[:_LISTED]]
+        return lines + ([f"  and {len(new) - _LISTED} more"] if len(new) > _LISTED else [])
 
 
 def _shadowing(session: FuzzSession) -> list[str]:

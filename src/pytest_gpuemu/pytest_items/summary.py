@@ -208,6 +208,8 @@ def coverage_lines(coverage: Coverage, verbose: bool = False) -> list[str]:
     unmet = [f"{factor} {' '.join(levels)}" for factor, levels in coverage.unmet.items()]
     shown = unmet if verbose else unmet[:_LISTED]
     more = [f"{len(unmet) - len(shown)} more"] if len(unmet) > len(shown) else []
+    if not unmet and not coverage.pairs_possible:
+        return []
     line = f"  coverage {coverage.pairs_met} of {coverage.pairs_possible} pairs"
     lines = [f"{line}; not met: {'; '.join(shown + more)}" if unmet else line]
     if verbose:

@@ -27,7 +27,7 @@ from pytest_gpuemu.engine.minimize.values import keep_few, simplify_values
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 
-STRATEGIES = ("binary-search-dims", "binary-search-values")
+STRATEGIES = ("default", "binary-search-dims", "binary-search-values")
 MAX_CASES = 100
 
 
@@ -75,7 +75,8 @@ def minimize(
     fails(case_id) runs the kernel on a case and returns how it fails, or None. failure is that of the case
     itself, where it is known: then it is not run again. The result is never larger than
     the case itself. At most max_cases runs are made, none is begun after time_s seconds (of clock).
-    Raises ConfigError for an unknown strategy, SeedError for edits that do not fit the op.
+    strategy is one of STRATEGIES; None is the default, all passes. Raises ConfigError for another name,
+    SeedError for edits that do not fit the op.
     """
     if strategy is not None and strategy not in STRATEGIES:
         raise ConfigError(f"minimize: strategy = {strategy!r}; {did_you_mean(strategy, STRATEGIES)}")
