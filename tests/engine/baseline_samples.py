@@ -39,7 +39,15 @@ def metrics(**changed: Any) -> KernelMetrics:
                 max_warps=64,
                 limited_by=("warps",),
             ),
-            "sources": {"register_count": "ptxas 12.9: registers per thread"},
+            "sources": {
+                "register_count": "ptxas 12.9: registers of a thread",
+                "spill_count": "ptxas 12.9: 32-bit spills",
+                "shared_memory_bytes": "ptxas 12.9: bytes of a block",
+                "instruction_count": "PTX: instructions",
+                "branches": "PTX: instructions",
+                "barriers": "PTX: instructions",
+                "atomics": "PTX: instructions",
+            },
             **changed,
         }
     )

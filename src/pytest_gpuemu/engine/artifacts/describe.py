@@ -41,7 +41,8 @@ def describe_lint(
         lines += _responsible(violation.lines, root, read_line)
     if comparison is not None:
         lines += [f"  baseline: {change}" for change in changes(comparison)]
-    lines += unchecked(report)
+    lines += [f"  not checked: {limit}: {why}" for limit, why in report.unchecked.items()]
+    lines += [f"  note: {note}" for note in report.notes]
     lines.append(f"  compiled from {_short(report.source, root)}; PTX kernel {report.kernel_name}")
     return lines
 
@@ -54,30 +55,6 @@ def changes(comparison: ArtifactComparison) -> list[str]:
         *(_change(change) for change in ranked),
         *(f"{figure}: not compared: {why}" for figure, why in comparison.incomparable.items()),
     ]
-
-
-def unchecked(report: LintReport) -> list[str]:
-    """The limits that no tool here can judge."""
-    return [f"  not checked: {limit}: {why}" for limit, why in report.unchecked.items()]
-
-
-def figures(report: LintReport) -> str:
-    """`sm_80: 20 registers, 0 spills, 1024 bytes shared, occupancy 100%`, as far as they are known."""
-    metrics = report.metrics
-    known = [
-        f"{value} {words}"
-        for value, words in (
-            (metrics.register_count, "registers"),
-            (metrics.spill_count, "spills"),
-            (metrics.local_memory_bytes or None, "bytes local"),
-            (metrics.shared_memory_bytes or None, "bytes shared"),
-            (metrics.instruction_count, "PTX instructions"),
-        )
-        if value is not None
-    ]
-    if metrics.occupancy is not None:
-        known.append(f"occupancy {metrics.occupancy.share:.0%}")
-    return f"{report.arch}: {', '.join(known)}"
 
 
 def _change(change: Change) -> str:

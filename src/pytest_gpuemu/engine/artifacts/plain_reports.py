@@ -20,6 +20,18 @@ from pytest_gpuemu.engine.artifacts.data import (
 )
 from pytest_gpuemu.engine.errors import ArtifactError
 
+# The figures that a comparison names with their unit.
+_MEASURED = (
+    "register_count",
+    "spill_count",
+    "local_memory_bytes",
+    "shared_memory_bytes",
+    "instruction_count",
+    "sass_instruction_count",
+    "barriers",
+    "atomics",
+    "branches",
+)
 _FIELDS = {field.name: field for field in dataclasses.fields(KernelMetrics)}
 
 
@@ -76,6 +88,9 @@ def read_metrics(place: str, body: Any) -> KernelMetrics:
     for name, value in given.items():
         if name in _FIELDS and not _fits(str(_FIELDS[name].type), value):
             raise ArtifactError(f"{place}: {name} = {value!r} is no such figure: store the baseline again")
+    for name in _MEASURED:
+        if getattr(made, name) is not None and not isinstance(made.sources.get(name), str):
+            raise ArtifactError(f"{place}: source names no tool for {name}: store the baseline again")
     return made
 
 

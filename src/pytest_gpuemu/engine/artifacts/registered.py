@@ -14,6 +14,7 @@ from typing import Any
 
 from pytest_gpuemu.engine.artifacts.data import Artifact, Limits, LintReport
 from pytest_gpuemu.engine.artifacts.lint import lint
+from pytest_gpuemu.engine.artifacts.on_device import attributes_here, completed
 from pytest_gpuemu.engine.artifacts.ptx.parse import parse
 from pytest_gpuemu.engine.artifacts.sources import KernelSource, compile_kernel
 from pytest_gpuemu.engine.config import ArtifactChecks, KernelEntry
@@ -132,7 +133,8 @@ def lint_kernel(kernel: RegisteredKernel, arch: str) -> Linted:
         )[0]
     except PtxParseError as error:
         raise PtxParseError(f"{artifact.source}: {error}", error.line, error.column) from None
-    return Linted(artifact, report)
+    here = attributes_here(kernel.source.given, kernel.source.kernel)
+    return Linted(artifact, completed(report, here))
 
 
 def entry_of(ptx: str, wanted: str | None, likely: str, source: str) -> str:
