@@ -28,6 +28,7 @@ VARIES = [
     (re.compile(r"\bprocess \d+\b"), "process #"),
     (re.compile(r"=+(?= )|(?<= )=+"), "="),
     (re.compile(r"_+(?= )|(?<= )_+"), "_"),
+    (re.compile(r"-{3,}(?= )|(?<= )-{3,}"), "-"),
 ]
 
 

@@ -26,7 +26,7 @@ def test_the_report_has_the_campaign_and_each_failure(pytester, workers):
 
     report = report_of(pytester)
     seeds = thirds_of(8)
-    result.stdout.fnmatch_lines([f"gpuemu: wrote {pytester.path}/r.json"])
+    result.stdout.fnmatch_lines(["gpuemu: wrote r.json"])
     assert report["master_seed"] == 7
     assert report["exit_status"] == 1
     assert [failure["seed"] for failure in report["failures"]] == seeds
@@ -122,8 +122,28 @@ def test_a_path_that_cannot_be_written_is_told_before_any_test_runs(pytester, op
     result = run(pytester, f"--gpuemu-{option}={path}")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stderr.fnmatch_lines([f"ERROR: --gpuemu-{option}={pytester.path / path} cannot be written: {why}"])
+    result.stderr.fnmatch_lines([f"ERROR: --gpuemu-{option}={path} cannot be written: {why}"])
     assert not pytester.path.joinpath("ran").exists()
+
+
+def test_two_reports_cannot_have_one_file(pytester):
+    result = run(pytester, "--gpuemu-json=r", "--gpuemu-sarif=./r")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --gpuemu-json=r and --gpuemu-sarif=./r: each needs a file of its own"]
+    )
+
+
+def test_a_page_without_its_libraries_is_refused_with_what_to_install(pytester, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+
+    result = run(pytester, "--gpuemu-report=r.html")
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(
+        ["ERROR: --gpuemu-report=r.html needs bokeh and jinja2: pip install 'pytest-gpuemu[[]report]'"]
+    )
 
 
 def test_the_check_leaves_no_file(pytester):

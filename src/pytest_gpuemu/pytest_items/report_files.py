@@ -19,6 +19,7 @@ import pytest
 from pytest_gpuemu.pytest_items.options import REPORTS
 
 _SMALLEST = "gpuemu_smallest"
+_NEEDED = ("bokeh", "jinja2")
 
 
 def register(config: pytest.Config) -> None:
@@ -28,11 +29,14 @@ def register(config: pytest.Config) -> None:
     }
     if not paths or hasattr(config, "workerinput"):
         return
+    options = {kind: f"--gpuemu-{kind}={config.getoption(f'gpuemu_{kind}')}" for kind in paths}
     for kind, path in paths.items():
-        _check(f"--gpuemu-{kind}", path)
-    if "report" in paths and importlib.util.find_spec("bokeh") is None:
+        _check(options[kind], path)
+    if len(set(paths.values())) < len(paths):
+        raise pytest.UsageError(f"{' and '.join(options.values())}: each needs a file of its own")
+    if "report" in paths and not all(map(importlib.util.find_spec, _NEEDED)):
         raise pytest.UsageError(
-            "--gpuemu-report draws with bokeh, which is not installed: pip install 'pytest-gpuemu[report]'"
+            f"{options['report']} needs {' and '.join(_NEEDED)}: pip install 'pytest-gpuemu[report]'"
         )
     config.pluginmanager.register(ReportFiles(config, paths), "gpuemu-report-files")
 
@@ -48,7 +52,7 @@ def _check(option: str, path: Path) -> None:
             path.unlink()
     except OSError as error:
         why = "its folder is a file" if isinstance(error, FileExistsError) else error.strerror
-        raise pytest.UsageError(f"{option}={path} cannot be written: {why}") from None
+        raise pytest.UsageError(f"{option} cannot be written: {why}") from None
 
 
 class ReportFiles:
@@ -100,12 +104,13 @@ class ReportFiles:
                 from pytest_gpuemu.report.html import page
 
                 text = page(report)
+            shown = self.config.getoption(f"gpuemu_{kind}")
             try:
                 path.write_text(text, encoding="utf-8")
             except OSError as error:
-                self.lines.append(f"gpuemu: {path} could not be written: {error.strerror}")
+                self.lines.append(f"gpuemu: {shown} could not be written: {error.strerror}")
             else:
-                self.lines.append(f"gpuemu: wrote {path}")
+                self.lines.append(f"gpuemu: wrote {shown}")
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:

@@ -59,9 +59,13 @@ def document(
 
 def schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of the document."""
-    text = importlib.resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
-    found: dict[str, Any] = json.loads(text)
+    found: dict[str, Any] = json.loads(schema_text())
     return found
+
+
+def schema_text() -> str:
+    """The schema as the file that holds it."""
+    return importlib.resources.files(__package__).joinpath("schema.json").read_text(encoding="utf-8")
 
 
 def as_json(report: Mapping[str, Any]) -> str:
