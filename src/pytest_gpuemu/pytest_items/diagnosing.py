@@ -53,7 +53,7 @@ def diagnose_failure(
     """Find out what can be known of the first failure of its kind, and add it to the error and the item.
 
     call calls the test function. Further cases are run where the plugin may do so (`gpuemu_auto_minimize`),
-    and where the failure showed in a first run, of a case that the seed alone draws.
+    and where the failure showed in a first run of the case itself.
     """
     if not isinstance(error, KernelMismatch) or item.get_closest_marker("xfail") is not None:
         return
@@ -66,7 +66,7 @@ def diagnose_failure(
     plans = item.stash.get(CAMPAIGN_PLANS, CampaignPlans((), ()))
     seconds = session.settings.auto_minimize_s
     try:
-        if in_second_run or case.op is not cases.op or outcome.plan.edits or not seconds:
+        if in_second_run or case.op is not cases.op or not seconds:
             called = user_code.call(diagnose, case, verdict)
         else:
             runs = _Runs(cases, call)

@@ -64,6 +64,16 @@ def test_elements_that_are_never_written_are_told_from_wrong_ones():
     assert diagnosis.suspicion.kind == "unwritten"
 
 
+def test_without_a_campaign_further_cases_are_drawn():
+    lab = Lab("softmax", softmax_with_padding)
+    first = lab.failed[0]
+
+    diagnosis = investigate(first.case, first.verdict, lab.run, time_s=60.0)
+
+    assert diagnosis.when.terms == ("cols % 32 != 0",)
+    assert len(lab.runs) <= 40
+
+
 def test_no_more_runs_are_made_than_allowed():
     lab = Lab("softmax", softmax_with_padding)
 

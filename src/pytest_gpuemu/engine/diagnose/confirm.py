@@ -18,7 +18,7 @@ from pytest_gpuemu.engine.errors import ConfigError
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 
-_MOST_CANDIDATES = 6
+_MOST_CANDIDATES = 8
 _MOST_ELEMENTS = 2**17
 _MOST_BISECTIONS = 10
 Fails = Callable[[Plan], bool | None]
@@ -104,7 +104,11 @@ def _middle(low: int, high: int) -> int:
 
 
 def _foretold(op: Op, terms: tuple[Term, ...], failed: Sequence[Plan], fails: Fails) -> int | None:
-    """How many further cases came out as the terms say; None where one did not, or none could be run."""
+    """How many further cases came out as the terms say; None where one did not, or none could be run.
+
+    A drawn case near the border may hide the bug by its values: that it passes refutes nothing where a plain
+    one has failed as foretold.
+    """
     count, told = 0, {True: 0, False: 0}
     seen: set[str] = set()
     plain = [plan for plan in failed if plan.edits and elements(plan) <= _MOST_ELEMENTS]
@@ -121,6 +125,8 @@ def _foretold(op: Op, terms: tuple[Term, ...], failed: Sequence[Plan], fails: Fa
                     continue
                 found = fails(plan)
                 if found is None:
+                    continue
+                if expected and not found and told[True] and start in drawn:
                     continue
                 if found != expected:
                     return None

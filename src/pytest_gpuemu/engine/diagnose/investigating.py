@@ -16,12 +16,14 @@ import numpy as np
 
 from pytest_gpuemu.engine.buffers import bits, poison_bits
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.diagnose.confirm import elements, find_condition, smallest, with_edits
 from pytest_gpuemu.engine.diagnose.diagnosing import diagnosis_of, look_at
 from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
 from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.op import Op
-from pytest_gpuemu.engine.plan import Plan
+from pytest_gpuemu.engine.plan import Plan, plan_case
+from pytest_gpuemu.engine.rng import derive_seed
 from pytest_gpuemu.engine.second_run import KeptOutput, keep, what_differs
 from pytest_gpuemu.engine.stale_memory import make_stale
 from pytest_gpuemu.engine.verdict import Verdict
@@ -30,6 +32,8 @@ MOST_CASES, MOST_SECONDS = 40, 6.0
 _PLAINEST = ("float32", "float64", "float16", "bfloat16")
 _LARGE, _SMALLER = 2**16, 161
 _MOST_SEEN = 4
+# Cases that are drawn where no campaign has run any.
+_DRAWN = 20
 _ALIGNED, _SHORT = 64, 5
 MOST_SECONDS_A_SEARCH = 1.0
 
@@ -65,8 +69,8 @@ def investigate(
     """What is known of a failure, with further cases run to learn more of it.
 
     run runs the kernel on a case and gives what was observed, with the verdict's arrays. passed and failed
-    are the cases of the campaign, if there was one. At most max_cases runs are made, none is begun after
-    time_s seconds of clock. Raises what run raises.
+    are the cases of the campaign; without one further cases are drawn. At most max_cases runs are made, none
+    is begun after time_s seconds of clock. Raises what run raises.
     """
     work = _Investigation(case.op, run, max_cases, clock, clock() + time_s)
     small = elements(case.plan) <= _LARGE
@@ -79,6 +83,8 @@ def investigate(
         if len(seen) >= _MOST_SEEN or elements(plan) > _LARGE:
             break
         work.fails(plan, seen, "further")
+    if not failed and not passed:
+        work.draw(case.plan.seed)
     condition = find_condition(
         case.op,
         [*failed, *work.failed] if failed else [case.plan, *work.failed],
@@ -123,6 +129,13 @@ class _Investigation:
         if seen is not None:
             (self.failed if observed.verdict.failed else self.passed).append(plan)
         return observed.verdict.failed
+
+    def draw(self, seed: int) -> None:
+        """Run further cases of the op, as a campaign does, to tell what passes from what fails."""
+        for drawn in campaign_seeds(self.op, derive_seed(seed, "diagnose"), _DRAWN):
+            plan = plan_case(self.op, drawn)
+            if elements(plan) <= _LARGE and (fails := self.fails(plan)) is not None:
+                (self.failed if fails else self.passed).append(plan)
 
     def probe(self, plan: Plan, seen: list[Seen]) -> Needs:
         """Run the case made plain, and where that passes, plain but for one thing each."""

@@ -365,6 +365,10 @@ def _by_narrow_index(plan: Plan, condition: Condition | None) -> Suspicion | Non
 
 
 def _named(kind: str, certainty: str, *because: str) -> Suspicion:
+    perhaps = "" if certainty == "shown" else "perhaps "
     return Suspicion(
-        kind=kind, text=f"{NAMES[kind]}: {because[0]}", certainty=certainty, because=tuple(because)
+        kind=kind,
+        text=f"{perhaps}{NAMES[kind]}: {because[0]}",
+        certainty=certainty,
+        because=tuple(because),
     )
