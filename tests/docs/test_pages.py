@@ -1,7 +1,7 @@
 """README.md and docs/ say what is so: every example in them runs, and prints what stands there.
 
 A page is played from top to bottom in an empty folder of its own. A block whose first line is a comment
-with a file name (`# test_softmax.py`) is that file; in a `console` block each `$ ` line is run by bash, and
+with a file name (`# test_softmax.py`, `// scale.cu`) is that file; in a `console` block each `$ ` line is run by bash, and
 its output is the lines below, where a line `...` stands for any lines and times and rates may differ.
 """
 
@@ -19,13 +19,16 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(path for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")))
 BLOCK = re.compile(r"^```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
-FILE_NAME = re.compile(r"^# (?P<name>[\w./-]+\.(?:py|toml|cu|ini))$")
+FILE_NAME = re.compile(r"^(?:#|//) (?P<name>[\w./-]+\.(?:py|toml|cu|ini))$")
+# A page that needs a library which need not be there says so in its first line.
+RUNS_WITH = re.compile(r"\A<!-- runs with (?P<library>\w+) -->$", re.MULTILINE)
 # Times, rates, versions and folders differ between machines and runs; everything else is the same.
 VARIES = [
     (re.compile(r"\d+(\.\d+)?s\b"), "#s"),
     (re.compile(r"[\d,.]+ cases/s"), "# cases/s"),
     (re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d\b"), "#-#-# #:#"),
     (re.compile(r"\bprocess \d+\b"), "process #"),
+    (re.compile(r"\bptxas \d+\.\d+"), "ptxas #"),
     (re.compile(r"=+(?= )|(?<= )=+"), "="),
     (re.compile(r"_+(?= )|(?<= )_+"), "_"),
     (re.compile(r"-{3,}(?= )|(?<= )-{3,}"), "-"),
@@ -104,6 +107,10 @@ def play(page: Path, folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_page_prints_what_it_shows(page, tmp_path):
+    needed = RUNS_WITH.match(page.read_text())
+    if needed:
+        pytest.importorskip(needed["library"])
+
     assert "\n\n".join(play(page, tmp_path)) == ""
 
 
