@@ -44,9 +44,10 @@ class Pointer:
         self.address = array.ctypes.data
         low, high = _allocation(array)
         size = array.itemsize
-        self.low, high = -((self.address - low) // size), (high - self.address) // size
-        raw = (ctypes.c_char * ((high - self.low) * size)).from_address(self.address + self.low * size)
+        first, last = -((self.address - low) // size), (high - self.address) // size
+        raw = (ctypes.c_char * ((last - first) * size)).from_address(self.address + first * size)
         self.memory = np.frombuffer(raw, self.dtype)  # the whole allocation
+        self._first = self.address + first * size
         floating = not np.issubdtype(array.dtype, np.integer) and array.dtype != np.bool_
         self.register = np.dtype(np.float32) if floating else np.dtype(np.int64)
         if array.dtype == np.float64:
@@ -55,7 +56,7 @@ class Pointer:
 
     def _lanes(self, offsets: Any, mask: Any) -> tuple[Array, Array]:
         """The places of the lanes in the memory (those outside count as 0), and which lanes are inside."""
-        places = np.asarray(offsets) - self.low
+        places = np.asarray(offsets) + (self.address - self._first) // self.dtype.itemsize
         inside = (places >= 0) & (places < self.memory.size) & np.asarray(mask, bool)
         return np.where(inside, places, 0), inside
 

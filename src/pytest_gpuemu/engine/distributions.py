@@ -82,12 +82,13 @@ class Draws:
         return np.where(self.bits() >> np.uint64(63), -1.0, 1.0)
 
     def some_signs(self) -> Float64Array:
-        """Mixed signs, all of one sign, or one sign a row; which of these is drawn too."""
-        how = self.rng.choice(("mixed", "mixed", "positive", "negative", "rows"))
+        """Mixed signs, all of one sign, or rows of one sign beside mixed ones: which is drawn too."""
+        how = self.rng.choice(("mixed", "positive", "negative", "rows", "rows"))
         if how == "mixed":
             return self.signs()
         if how == "rows":
-            return np.where(self.uniform_rows() < 0.5, -1.0, 1.0) + np.zeros((self.rows, self.cols))
+            kind = self.uniform_rows()
+            return np.where(kind < 0.4, -1.0, np.where(kind < 0.6, 1.0, self.signs()))
         return np.full((self.rows, self.cols), 1.0 if how == "positive" else -1.0)
 
     def scale(self) -> float:
@@ -141,7 +142,7 @@ def near_equal(draws: Draws) -> Float64Array:
     mean = base * (1.0 + draws.uniform_rows()) * np.where(draws.uniform_rows() < 0.5, -1.0, 1.0)
     gap = 2.0 * base * draws.form.unit_roundoff
     # The mean over the deviation, which is what cancellation multiplies a rounding by; one ulp at least.
-    spread = max(base / draws.rng.choice((16.0, 128.0, 1024.0, 2048.0, 8192.0)), gap)
+    spread = max(base / draws.rng.choice((16.0, 256.0, 1024.0, 4096.0, 16384.0)), gap)
     constant = draws.uniform_rows() < 0.125
     return mean + np.where(constant, 0.0, spread) * (2.0 * draws.uniform() - 1.0)
 
