@@ -227,7 +227,7 @@ def _written(session: FuzzSession, item: pytest.Function, runs: _Runs, found: Mi
             case,
             verdict,
             reference_values,
-            title=f"{item.originalname} fails for seed {found.case_id}; run it as it is, without pytest.",
+            title=f"{item.originalname} fails for seed {found.case_id}; run it as it is, without the plugin.",
             imports=[
                 "import sys",
                 f"sys.path.insert(0, {str(item.path.parent)!r})",
