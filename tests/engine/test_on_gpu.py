@@ -29,7 +29,7 @@ def cupy():
 def case_of(layout: str, dtype: str):
     op = define_op(
         "double", reference=lambda x: 2.0 * x, schema="x[M,N] -> y[M,N]", dims={"M": [3, 17], "N": [5, 33]},
-        dtypes=[dtype], layouts=[layout],
+        dtypes=[dtype], layouts=[layout], values=["integers"],
     )  # fmt: skip
     return build_case(op, plan_case(op, 7, ""))
 
