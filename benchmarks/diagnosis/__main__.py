@@ -1,6 +1,6 @@
 """`python -m benchmarks.diagnosis`: diagnose a failure of each mutant, and print what was said of it.
 
-The rows go to a file as they come, and a run that was cut short goes on from there.
+The rows go to a file as they come, and a run of the same sources that was cut short goes on from there.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 from benchmarks.detection.kernels import FRESH_MUTANTS, MUTANTS
+from benchmarks.detection.rows import sources
 from benchmarks.diagnosis import page
 from benchmarks.diagnosis.measure import Row, measure
 
@@ -41,7 +42,8 @@ def main(given: Sequence[str] | None = None) -> None:
     add("--only", default="", metavar="WORD", help="mutants whose name or bug class contains the word")
     add("--groups", type=lambda text: text.split(","), default=list(GROUPS), metavar="GROUP,...")
     add("--jobs", type=int, default=None, help="processes; every core without it")
-    add("--results", type=Path, default=Path("build/diagnosis/results.jsonl"), metavar="FILE")
+    # What other sources of the corpus or the engine have said is no result of these.
+    add("--results", type=Path, default=Path(f"build/diagnosis/{sources('')}.jsonl"), metavar="FILE")
     add("--report-only", action="store_true", help="run nothing; report on the results that are there")
     add("--write", type=Path, metavar="PAGE", help="also write the tables into this page, between its marks")
     arguments = parser.parse_args(given)
