@@ -1,8 +1,9 @@
 """README.md and docs/ say what is so: every example in them runs, and prints what stands there.
 
 A page is played from top to bottom in an empty folder of its own. A block whose first line is a comment
-with a file name (`# test_softmax.py`, `// scale.cu`) is that file; in a `console` block each `$ ` line is run by bash, and
-its output is the lines below, where a line `...` stands for any lines and times and rates may differ.
+with a file name (`# test_softmax.py`, `// scale.cu`) is that file; in a `console` block each `$ ` line is run
+by bash, and its output is the lines below, where a line `...` stands for any lines and times and rates may
+differ.
 """
 
 from __future__ import annotations
