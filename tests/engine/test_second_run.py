@@ -177,6 +177,18 @@ class TestChangedInputs:
             assert 0.5 <= change.new <= 0.75
             assert change.new != change.old
 
+    def test_a_0d_input_changes_too(self):
+        """Guards: its index had one dim, and the second run of cross_entropy_backward raised IndexError."""
+        op = define_op("mine", reference=lambda x, s: s * x, schema="x[N], s[] -> y[N]", dims={"N": [6]})
+        case = make_case(op, 1)
+        before = case.originals["s"].copy()
+
+        changes = change_one_element(case)
+
+        assert {change.input: len(change.index) for change in changes} == {"x": 1, "s": 0}
+        assert case.inputs["s"].shape == ()
+        assert case.inputs["s"] != before
+
     def test_inputs_whose_elements_depend_on_each_other_keep_their_values(self):
         op = define_op(
             "mine",

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from suites import DOUBLE, MASTER_SEED, failed_ids, run
+from suites import DOUBLE, MASTER_SEED, failed_ids, run, with_store
 
 from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.pytest_items.recording import read_known
 
 pytest_plugins = ["pytester"]
 
@@ -254,6 +255,43 @@ def test_an_error_in_the_second_call_says_that_the_first_passed(pytester):
             "*raised when the test function was called again for the same case, on fresh buffers; *",
         ]
     )
+
+
+OUR_FAULT = """
+    import pytest_gpuemu.engine.second_run
+    from kernels import *
+
+    def fails(*args):
+        raise IndexError("an index too many")
+
+    @pytest.fixture(autouse=True)
+    def fault(monkeypatch):
+        monkeypatch.setattr(pytest_gpuemu.engine.second_run, "{function}", fails)
+
+    @double
+    def test_it(fuzz_case):
+        fuzz_case.run(good)
+"""
+
+
+@pytest.mark.parametrize("function", ["change_one_element", "keep"])
+def test_an_error_of_our_own_is_no_failure_of_the_kernel(pytester, function):
+    """Guards: an IndexError of this package was told as a failure of the kernel, stored and minimized."""
+    pytester.makepyfile(test_k=OUR_FAULT.format(function=function))
+    with_store(pytester)
+
+    result = run(pytester)
+    alone = run(pytester, "--gpuemu-reproduce=3")
+
+    for found in result, alone:
+        found.assert_outcomes(failed=1)
+        text = found.stdout.str()
+        assert "pytest-gpuemu itself failed while it ran a case again that had passed" in text
+        assert "IndexError: an index too many" in text
+        assert "double fails for seed" not in text
+        assert "smallest" not in text
+    assert not any("[seed=" in nodeid for nodeid in failed_ids(result))
+    assert read_known(pytester.path / ".gpuemu") == ({}, [])
 
 
 def test_a_skip_in_the_second_call_leaves_the_first_one_s_verdict(pytester):

@@ -50,6 +50,10 @@ class ScriptFailed(GpuemuError):
     """A script of gpuemu.toml raised, hung, died, or printed what is no answer."""
 
 
+class SecondRunFailed(GpuemuError):
+    """This package, not the kernel, raised something unforeseen while a case that had passed ran again."""
+
+
 class OutputError(GpuemuError):
     """The kernel's output cannot be read as an array, or outputs are missing or unknown."""
 

@@ -263,7 +263,7 @@ def _other_value(case: Case, x: Input) -> Change | None:
         return None
     seed = derive_seed(case.plan.seed, f"second_run/{x.name}")
     drawn = values.fill(x, view.shape, str(view.dtype), "uniform", case.plan.dims, seed)
-    other = np.argwhere(bits(drawn) != bits(np.ascontiguousarray(view)))
+    other = np.argwhere(bits(drawn) != bits(np.array(view, order="C")))  # keeps 0 dims as 0 dims
     if not len(other):
         return None
     index = tuple(int(i) for i in other[seed % len(other)])

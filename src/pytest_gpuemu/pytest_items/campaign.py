@@ -16,7 +16,7 @@ import pytest
 from pytest_gpuemu.engine import interpreter
 from pytest_gpuemu.engine.configs import case_ids
 from pytest_gpuemu.engine.coverage import Coverage, campaign_seeds
-from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError, ReferenceFailed
+from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError, ReferenceFailed, SecondRunFailed
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, possible_layouts, possible_values
 from pytest_gpuemu.engine.worth import Worth, measure
@@ -95,6 +95,8 @@ class Campaign:
                 outcome = self._run_one(cases, case_id, call, again)
                 if outcome.status == running.REFERENCE_FAILED:
                     raise ReferenceFailed(f"ReferenceError: {outcome.text}")
+                if outcome.status == running.SECOND_RUN_FAILED:
+                    raise SecondRunFailed(f"seed {case_id} of {cases.test_id}: {outcome.text}")
                 if progress is not None:
                     progress.tick(self.cases, len(self.failures))
                 if outcome.status == FAILED and len(self.failures) >= enough:

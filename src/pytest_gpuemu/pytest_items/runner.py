@@ -156,7 +156,8 @@ class Runner:
                     self.session, pyfuncitem, cases, outcome, error, again, in_second_run=in_second_run
                 )
                 raise
-            self._refuse_if_flaky(pyfuncitem, outcome)
+            if outcome.status not in running.NOT_THE_KERNELS:
+                self._refuse_if_flaky(pyfuncitem, outcome)
             if isinstance(error, CannotRunHere):
                 pytest.skip(f"could not run here: {error}")
             raise

@@ -19,7 +19,7 @@ import pytest
 
 from pytest_gpuemu.engine import user_code
 from pytest_gpuemu.engine.dtypes import is_floating
-from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch, ReferenceFailed
+from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch, ReferenceFailed, SecondRunFailed
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION, Plan, parse_case_id, plan_case
 from pytest_gpuemu.engine.user_code import Called
@@ -33,6 +33,8 @@ PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
 COULD_NOT_RUN, SKIPPED, UNCHECKED = "could not run", "skipped", "unchecked"
 # No fault of the kernel, so no failure that is stored or minimized.
 REFERENCE_FAILED = "the reference failed"
+SECOND_RUN_FAILED = "the second run failed"
+NOT_THE_KERNELS = (REFERENCE_FAILED, SECOND_RUN_FAILED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +191,8 @@ def _meaning(error: BaseException | None, bound: BoundCase) -> tuple[str, str]:
         return COULD_NOT_RUN, str(error)
     if isinstance(error, ReferenceFailed):
         return REFERENCE_FAILED, str(error)
+    if isinstance(error, SecondRunFailed):
+        return SECOND_RUN_FAILED, str(error)
     if is_skip(error):
         return SKIPPED, str(error)
     if isinstance(error, KernelMismatch):

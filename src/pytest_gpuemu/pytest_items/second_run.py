@@ -11,13 +11,14 @@ one element of each input changed.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-from pytest_gpuemu.engine import judge, report, second_run
+from pytest_gpuemu.engine import judge, report, second_run, user_code
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
+from pytest_gpuemu.engine.errors import CannotRunHere, GpuemuError, KernelMismatch, SecondRunFailed
 from pytest_gpuemu.engine.second_run import Change, KeptOutput
 from pytest_gpuemu.engine.stale_memory import make_stale
 from pytest_gpuemu.engine.user_code import Called
@@ -76,7 +77,10 @@ class SecondRun:
         """Call the test function again if its first run passed. Raises KernelMismatch for what that shows.
 
         A test that asks to be skipped this time, or finds no room, has said nothing: the first run counts.
+        What the test function raises is told by _went_well: anything else is an error of this package, and
+        SecondRunFailed says so.
         """
+        __tracebackhide__ = True
         if not self.is_wanted or not self.kept or self.first.status not in (PASSED, UNDETERMINED):
             return
         self.first.forget_arrays()
@@ -85,8 +89,10 @@ class SecondRun:
             if ran and self.with_changes and self.op.checks_for("cached") and self.op.checks_for("values"):
                 self._with_changes(call)
         except BaseException as error:
-            if not is_skip(error):
-                raise
+            if not is_skip(error) and not isinstance(error, CannotRunHere):
+                if isinstance(error, (KernelMismatch, GpuemuError)) or not isinstance(error, Exception):
+                    raise
+                raise SecondRunFailed(_own_fault(error)) from error
         self.cases.show(self.first)
 
     @property
@@ -149,7 +155,7 @@ class SecondRun:
             return True
         if isinstance(called.error, CannotRunHere):
             return False
-        if isinstance(called.error, KernelMismatch):
+        if isinstance(called.error, (KernelMismatch, SecondRunFailed)):
             raise called.error
         self._fail(
             [
@@ -174,6 +180,25 @@ class SecondRun:
         raise KernelMismatch("\n".join(lines), verdict)
 
 
+def _own_fault(error: Exception) -> str:
+    """What is said of an error that this package made in a second run."""
+    switched_off = ", ".join(f'"{name}": False' for name in second_run.CHECKS)
+    return (
+        "pytest-gpuemu itself failed while it ran a case again that had passed. This says nothing of the "
+        f"kernel: please report it. Until it is mended, checks={{{switched_off}}} leaves second runs out.\n"
+        f"{''.join(traceback.format_exception(error)).rstrip()}"
+    )
+
+
+def _keep(outputs: Mapping[str, Any]) -> dict[str, KeptOutput]:
+    """Copies of outputs that have been read before: where that fails, the fault is ours."""
+    called = user_code.call(second_run.keep, outputs)
+    if called.error is not None:
+        raise SecondRunFailed(_own_fault(called.error)) from called.error
+    kept: dict[str, KeptOutput] = called.value
+    return kept
+
+
 def judged_at_the_end(case: Case, output: Any, **handed: Any) -> Verdict:
     """The verdict on a campaign's first case at its end, which it passed at the beginning."""
     return second_run.name_stale(judge.judge(case, output, **handed))
@@ -183,7 +208,7 @@ def _only_kept(kept: Kept) -> Callable[..., Verdict]:
     """No verdict yet: outputs that are equal to those that passed are right, and need no reference."""
 
     def judged(case: Case, output: Any, *, inputs: Mapping[str, Any] | None = None, **_: Any) -> Verdict:
-        kept.append(second_run.keep(judge.outputs_of(case, output, inputs)))
+        kept.append(_keep(judge.outputs_of(case, output, inputs)))
         return Verdict(op=case.op.name, seed=case.plan.seed, edits=case.plan.edits)
 
     return judged
@@ -192,7 +217,7 @@ def _only_kept(kept: Kept) -> Callable[..., Verdict]:
 def _kept_and_judged(kept: Kept) -> Callable[..., Verdict]:
     def judged(case: Case, output: Any, **handed: Any) -> Verdict:
         verdict = judge.judge(case, output, **handed)
-        kept.append(second_run.keep(judge.outputs_of(case, output, handed.get("inputs"))))
+        kept.append(_keep(judge.outputs_of(case, output, handed.get("inputs"))))
         return verdict
 
     return judged
@@ -203,7 +228,7 @@ def _judged_with_changes(before: Kept, changes: list[Change]) -> Callable[..., V
 
     def judged(case: Case, output: Any, **handed: Any) -> Verdict:
         verdict = judge.judge(case, output, **handed)
-        outputs = second_run.keep(judge.outputs_of(case, output, handed.get("inputs")))
+        outputs = _keep(judge.outputs_of(case, output, handed.get("inputs")))
         return second_run.name_cached(verdict, next(earlier, {}), outputs, changes)
 
     return judged
