@@ -14,12 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-from benchmarks.detection.kernels import FRESH_MUTANTS, MUTANTS
 from benchmarks.detection.rows import sources
 from benchmarks.diagnosis import page
+from benchmarks.diagnosis.groups import GROUPS
 from benchmarks.diagnosis.measure import Row, measure
-
-GROUPS = {"tuned beside": MUTANTS, "written after": FRESH_MUTANTS}
 
 
 def run(group: str, index: int, master: int) -> Row:
