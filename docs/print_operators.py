@@ -30,7 +30,8 @@ Dtypes are float16, bfloat16 and float32 where none are listed: `dtypes=["float6
 - A NaN is carried through relu, clamp, max, min, maximum and minimum, as in torch.
 - Attention accepts 0 and NaN in a row that sees no key. `grouped_query_attention` is the same with
   fewer heads of key and value; causal masks are `params={"is_causal": True}`, from the top left
-  unless `causal_align` is `"bottom_right"`.
+  unless `causal_align` is `"bottom_right"`. Head dims are the powers of two that most kernels take;
+  `dims={"D": (1, 256)}` asks for all.
 - The mean loss over ignored targets alone is NaN, as in torch.
 """
 DEFAULT_DTYPES = ("float16", "bfloat16", "float32")

@@ -221,6 +221,7 @@ def test_a_param_value_brings_the_dims_that_it_needs():
     assert narrow_op(attention, params={"enable_gqa": True}).dims["G"] == (1, 2, 3, 4, 8)
     assert narrow_op(attention, params={"enable_gqa": True}, dims={"G": [4]}).dims["G"] == (4,)
     assert narrow_op(attention, params={"enable_gqa": False, "is_causal": True}).dims["G"] == (1,)
+    assert narrow_op(BUILTIN_OPS["conv2d"], params={"groups": 6}).dims["G"] == (6,)
 
 
 def test_a_param_whose_values_need_different_dims_takes_one_value_a_test():

@@ -160,6 +160,21 @@ def test_near_equal_rows_have_a_mean_far_above_their_spread():
     assert constant >= 10
 
 
+def test_the_rows_of_some_near_equal_arrays_share_their_mean():
+    """A group of channels, or a column, is then near equal too."""
+    arrays = [drawn("near_equal", seed=seed) for seed in SEEDS]
+    shared = [np.ptp(values) < 0.5 * np.abs(values).mean() for values in arrays]
+    assert 0.2 * len(shared) < sum(shared) < 0.8 * len(shared)
+
+
+def test_some_normal_arrays_have_their_largest_values_at_the_ends_of_rows():
+    arrays = [drawn("normal", seed=seed) for seed in SEEDS]
+    for end in (0, COLS - 1):
+        largest = [(values.argmax(axis=1) == end).all() for values in arrays]
+        assert any(largest)
+        assert not all(largest)
+
+
 def test_one_signed_arrays_are_above_zero_or_below_it():
     signs = {tuple(np.unique(np.sign(drawn("one_signed", seed=seed)))) for seed in SEEDS}
 

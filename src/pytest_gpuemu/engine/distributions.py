@@ -111,10 +111,17 @@ def uniform(draws: Draws) -> Float64Array:
 
 
 def normal(draws: Draws) -> Float64Array:
-    """Standard normal times a scale, sometimes about 1 instead of 0; within ±8.2 scales."""
+    """Standard normal times a scale, sometimes about 1 instead of 0; within ±8.2 scales.
+
+    Now and then the rows are sorted: the largest of a row is then its last, in a tail that a kernel may miss.
+    """
     scale = min(draws.scale(), draws.limit / 16)
     mean = draws.rng.choice((0.0, 0.0, 0.0, 1.0))
-    return mean * min(1.0, draws.limit / 16) + scale * standard_normal(draws)
+    order = draws.rng.choice(("drawn", "drawn", "drawn", "drawn", "rising", "falling"))
+    values = mean * min(1.0, draws.limit / 16) + scale * standard_normal(draws)
+    if order == "drawn":
+        return values
+    return np.sort(values, axis=1) if order == "rising" else np.sort(values, axis=1)[:, ::-1]
 
 
 def standard_normal(draws: Draws) -> Float64Array:
@@ -137,12 +144,18 @@ def wide(draws: Draws) -> Float64Array:
 
 
 def near_equal(draws: Draws) -> Float64Array:
-    """Rows of values near a large mean, some rows constant: cancellation, tiny variances."""
+    """Values near a large mean, some rows constant: cancellation, tiny variances.
+
+    The mean is that of a row, or of all rows where a kernel reduces over more than the last axis.
+    """
     base = min(draws.rng.choice((1.0, 32.0, 256.0, 1024.0, 4096.0, 65536.0)), draws.limit / 4)
     mean = base * (1.0 + draws.uniform_rows()) * np.where(draws.uniform_rows() < 0.5, -1.0, 1.0)
-    gap = 2.0 * base * draws.form.unit_roundoff
     # The mean over the deviation, which is what cancellation multiplies a rounding by; one ulp at least.
-    spread = max(base / draws.rng.choice((16.0, 256.0, 1024.0, 4096.0, 16384.0)), gap)
+    ratio = draws.rng.choice((16.0, 256.0, 1024.0, 4096.0, 16384.0))
+    if draws.rng.choice((True, False)):
+        mean[:] = mean[:1]
+        ratio = min(ratio, 1024.0)  # more elements are summed, whose roundings drown more
+    spread = max(base / ratio, 2.0 * base * draws.form.unit_roundoff)
     constant = draws.uniform_rows() < 0.125
     return mean + np.where(constant, 0.0, spread) * (2.0 * draws.uniform() - 1.0)
 

@@ -73,3 +73,32 @@ def test_a_histogram_may_compute_the_part_of_an_element_next_to_an_edge():
     """Guards: -1e-20 + 1 is 1 in float32, which is the next part."""
     op = narrow_op(BUILTIN_OPS["histc"], values=["tiny", "wide"])
     assert not any(verdict.failed for verdict in verdicts(op, KERNELS["histc"], range(20)))
+
+
+@pytest.mark.parametrize("counted", ["[-1, 1)", "(-1, 1]"])
+def test_a_histogram_that_drops_an_edge_is_found(counted):
+    """The part of an element at an edge is open to rounding; whether it is counted at all is not."""
+
+    def drops_an_edge(input):
+        inside = input[input != 1.0] if counted == "[-1, 1)" else input[input != -1.0]
+        return torch.histc(inside, 16, -1.0, 1.0)
+
+    op = narrow_op(BUILTIN_OPS["histc"], dtypes=["float32"], values=["integers"])
+    assert any(verdict.failed for verdict in verdicts(op, drops_an_edge, range(20)))
+    assert not any(verdict.failed for verdict in verdicts(op, KERNELS["histc"], range(20)))
+
+
+def test_group_norm_with_a_variance_of_one_pass_is_found():
+    """Guards: the errors of 1 / deviation in x * a and in mean * a were counted apart, and hid it."""
+
+    def one_pass(input, weight, bias, num_groups=4, eps=1e-5):
+        groups = input.reshape(len(input), num_groups, -1)
+        mean = groups.mean(-1, keepdim=True)
+        variance = (groups.square().mean(-1, keepdim=True) - mean.square()).clamp(min=0)
+        result = ((groups - mean) / torch.sqrt(variance + eps)).reshape(input.shape)
+        return result * weight[:, None] + bias[:, None]
+
+    narrowed = {"dtypes": ["float32"], "inputs": {"input": {"values": ["near_equal"]}}}
+    op = narrow_op(BUILTIN_OPS["group_norm"], **narrowed)
+    assert any(verdict.failed for verdict in verdicts(op, one_pass, range(40)))
+    assert not any(verdict.failed for verdict in verdicts(op, KERNELS["group_norm"], range(40)))

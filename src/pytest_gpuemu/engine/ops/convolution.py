@@ -97,12 +97,12 @@ def conv1d(
     return convolution(input, weight, bias, stride=stride, padding=padding, dilation=dilation, groups=groups)
 
 
-# The shortest input holds the longest window at a dilation of 3. Groups are asked for in two places:
-# dims={"G": [2]}, params={"groups": 2}.
+# The shortest input holds the longest window at a dilation of 3.
 # The padding times an infinite weight is NaN where it is multiplied, and nothing where a kernel skips it.
 FINITE = {"values": FINITE_VALUES}
 PARAMS = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
 CHANNELS: dict[str, Any] = {"N": [1, 2], "G": [1], "C": [1, 2, 3, 4, 8, 17], "O": [1, 2, 3, 4, 8, 17]}
+GROUPED = {"groups": {groups: {"G": [groups]} for groups in range(1, 65)}}
 
 CONV1D = define_op(
     "conv1d",
@@ -111,6 +111,7 @@ CONV1D = define_op(
     inputs={"weight": FINITE},
     dims={**CHANNELS, "L": (13, 300), "K": [1, 2, 3, 4, 5]},
     params=PARAMS,
+    param_dims=GROUPED,
     origin="built-in",
 )
 
@@ -136,6 +137,7 @@ CONV2D = define_op(
     inputs={"weight": FINITE},
     dims={**CHANNELS, "H": (13, 65), "W": (13, 65), "R": [1, 2, 3, 5], "S": [1, 2, 3, 5]},
     params=PARAMS,
+    param_dims=GROUPED,
     origin="built-in",
 )
 

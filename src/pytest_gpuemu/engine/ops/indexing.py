@@ -6,8 +6,12 @@ Every index lies below the dim that it reads or writes; what happens beyond is n
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
+from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.op import Array, Float64Array
 
@@ -115,11 +119,31 @@ def histc(input: Float64Array, *, bins: int = 16, min: float = -1.0, max: float 
     return reached - np.concatenate([reached[1:], np.zeros(1)])
 
 
+def every_element_counts_once(
+    output: Float64Array, inputs: Mapping[str, Array], params: Mapping[str, Any]
+) -> str | None:
+    """The parts hold as many elements as lie in [min, max], though rounding may move one to the next part.
+
+    Where min, max or a count has more bits than bfloat16 holds, what its rounding may change is left open.
+    """
+    (values,) = inputs.values()
+    edges = np.array([params["min"], params["max"]], dtype=np.float64)
+    inside = int(np.count_nonzero((values >= edges[0]) & (values <= edges[1])))
+    unsure = 0.0
+    for edge in edges[dtypes.round_to(edges, "bfloat16") != edges]:
+        unsure += np.count_nonzero(np.abs(values - edge) <= 2.0**-8 * np.abs(edge))
+    unsure += float(np.where(output >= 2**8, 2.0**-8 * output, 0.0).sum())
+    if not np.isfinite(unsure) or abs(output.sum() - inside) <= unsure:
+        return None
+    return f"the counts sum to {output.sum():g}, but {inside} elements lie in [{edges[0]:g}, {edges[1]:g}]"
+
+
 HISTC = define_op(
     "histc",
     reference=histc,
     schema="input[N] -> output[...]",
     params={"bins": 16, "min": -1.0, "max": 1.0},
+    invariants=[every_element_counts_once],
     aliases=["histogram"],
     origin="built-in",
 )

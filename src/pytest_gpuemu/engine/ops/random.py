@@ -28,7 +28,10 @@ _ALLOWED_ULP = 2.0
 
 
 def dropout(input: Float64Array, *, p: float = 0.5, training: bool = True) -> Float64Array:
-    """One of the right outputs of torch's dropout: 0 with probability p, else input / (1 - p)."""
+    """0 with probability p, else input / (1 - p), as torch.dropout. At p = 0.5 a scale of 1/p is right too.
+
+    Gives one of the right outputs.
+    """
     if not training:
         return input
     kept = SeededRng(input.size).gen_f64s(input.size).reshape(input.shape) >= p
