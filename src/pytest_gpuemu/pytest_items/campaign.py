@@ -61,6 +61,8 @@ class Campaign:
         self.seconds = 0.0
         self.first_s = 0.0
         self.first_passed: str | None = None
+        # Whether a case launched a Triton kernel under its interpreter; None where that is not known.
+        self.launched: bool | None = None
         self.schedule = Schedule(param.cases)
 
     @property
@@ -135,7 +137,8 @@ class Campaign:
         cases.begin(case_id)
         error: BaseException | None = None
         second = self.schedule.second_run(cases, self.judged)
-        too_large = interpreter.too_large(cases.bound.plan)
+        bound = cases.bound
+        too_large = interpreter.too_large(bound.plan, launched=self.launched)
         try:
             if too_large is not None:
                 raise CannotRunHere(too_large)
@@ -148,6 +151,8 @@ class Campaign:
             error = raised
         outcome = cases.ended(error)
         self._count(outcome)
+        if too_large is None and not self.launched:
+            self.launched = bound.launches.any
         if outcome.status == running.PASSED and second is not None and self.first_passed is None:
             self.first_passed = case_id
         if error is not None and outcome.status == FAILED and self.item.get_closest_marker("xfail"):

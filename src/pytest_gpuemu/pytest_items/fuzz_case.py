@@ -21,6 +21,7 @@ from pytest_gpuemu.engine.errors import (
     OutputError,
     ReferenceFailed,
 )
+from pytest_gpuemu.engine.interpreter import Launches
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.own_arrays import judge_gradients
@@ -48,6 +49,7 @@ class BoundCase:
         self.commands = commands
         self.poison = poison
         self.judging: Callable[..., Verdict] = judge.judge
+        self.launches = Launches()
         self.verdicts: list[Verdict] = []
         self.judged: Case | None = None  # what the last verdict is on: the case, or that of its gradients
         self._case: Case | None = None
@@ -297,7 +299,7 @@ class FuzzCase:
         """Keep a verdict on a case; raise KernelMismatch where it is a failure."""
         __tracebackhide__ = True
         bound = self._here.bound
-        excuse = interpreter.excuse(case, verdict) if verdict.failed else None
+        excuse = interpreter.excuse(case, verdict, bound.launches) if verdict.failed else None
         if excuse is not None:
             raise CannotRunHere(excuse)
         bound.verdicts.append(verdict)
