@@ -17,10 +17,10 @@ from pytest_gpuemu.engine import values
 from pytest_gpuemu.engine.buffers import Buffer, allocate
 from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
+from pytest_gpuemu.engine.given_shapes import fit_given
 from pytest_gpuemu.engine.op import Array, Input, Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 from pytest_gpuemu.engine.rng import derive_seed
-from pytest_gpuemu.engine.schema import DimExpr
 
 
 @dataclass(slots=True, kw_only=True)
@@ -80,24 +80,18 @@ def case_from_arrays(
 ) -> Case:
     """A case of a caller's own arrays, with the dims that their shapes give. It has no buffers.
 
+    Its op is as it takes these arrays: of their ranks, and without optional inputs that are not there.
     An op with one input takes its array under any name. Params that are not given have their first
     choice. Raises ConfigError for an unknown or missing name, and for a shape that does not fit.
     """
+    if len(op.inputs) == 1 and len(inputs) == 1:
+        inputs = {op.inputs[0].name: next(iter(inputs.values()))}
+    op, dims = fit_given(op, inputs)
     names = [x.name for x in op.inputs]
-    if len(names) == 1 and len(inputs) == 1:
-        inputs = {names[0]: next(iter(inputs.values()))}
-    for name in inputs:
-        if name not in names:
-            raise ConfigError(f"op {op.name!r}: unknown input {name!r}; {did_you_mean(name, names)}")
-    if missing := [name for name in names if name not in inputs]:
-        raise ConfigError(
-            f"op {op.name!r}: input {missing[0]!r} is missing among {', '.join(inputs) or 'none'}"
-        )
     known = [param.name for param in op.params]
     for name in params or {}:
         if name not in known:
             raise ConfigError(f"op {op.name!r}: unknown param {name!r}; {did_you_mean(name, known)}")
-    dims = _dims_of(op, inputs)
     dtypes = {name: str(inputs[name].dtype) for name in names}
     for name, dtype in dtypes.items():
         try:
@@ -148,53 +142,3 @@ def _harmless_gap(x: Input, dims: Mapping[str, int]) -> int:
     if x.kind == "index" and x.of is not None:
         return max(x.of.evaluate(dims) - 1, 0)
     return 0
-
-
-def _dims_of(op: Op, inputs: Mapping[str, Array]) -> dict[str, int]:
-    """The size of every dim, from the shapes of the inputs. Raises ConfigError where they conflict."""
-    found: dict[str, tuple[int, str]] = {}
-    compound: list[tuple[DimExpr, int, str]] = []
-    for x in op.inputs:
-        shape = inputs[x.name].shape
-        if len(shape) != len(x.dims):
-            raise ConfigError(
-                f"op {op.name!r}: input {x.name!r} has shape {list(shape)}, but the schema gives it "
-                f"{len(x.dims)} dims, [{', '.join(map(str, x.dims))}]"
-            )
-        for dim, size in zip(x.dims, shape, strict=True):
-            if str(dim) not in dim.names:
-                compound.append((dim, size, x.name))
-                continue
-            before = found.setdefault(str(dim), (size, x.name))
-            if before[0] != size:
-                raise ConfigError(
-                    f"op {op.name!r}: dim {dim} is {before[0]} in {before[1]!r} but {size} in {x.name!r}"
-                )
-    dims = {name: size for name, (size, _) in found.items()}
-    # Products and sums: each may give the one dim it has that is still unknown.
-    for _ in range(len(compound)):
-        for dim, size, _name in compound:
-            unknown = [name for name in dim.names if name not in dims]
-            if len(unknown) == 1 and (solved := _solve(dim, unknown[0], size, dims)) is not None:
-                dims[unknown[0]] = solved
-    for dim, size, name in compound:
-        unknown = [part for part in dim.names if part not in dims]
-        if unknown:
-            raise ConfigError(
-                f"op {op.name!r}: no shape tells {' and '.join(unknown)} of {dim} = {size} in input {name!r}"
-            )
-        if dim.evaluate(dims) != size:
-            needs = f"{dim} is {dim.evaluate(dims)}" if dim.names else f"the schema says {dim}"
-            given = f" for {', '.join(f'{part}={dims[part]}' for part in dim.names)}" if dim.names else ""
-            raise ConfigError(f"op {op.name!r}: input {name!r} has size {size}, but {needs}{given}")
-    return dims
-
-
-def _solve(dim: DimExpr, name: str, size: int, dims: Mapping[str, int]) -> int | None:
-    """The size of the dim called name that makes the expression equal size, where it is linear in it."""
-    base = dim.evaluate({**dims, name: 0})
-    slope = dim.evaluate({**dims, name: 1}) - base
-    if slope < 1 or (size - base) % slope or size < base:
-        return None
-    solved = (size - base) // slope
-    return solved if dim.evaluate({**dims, name: solved}) == size else None

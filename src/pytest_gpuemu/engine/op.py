@@ -179,6 +179,7 @@ class Op:
     gradient, where it is known without the op's own references, is what check_grad judges by. conventions,
     if there, gives masks by output name of the elements for which no one answer is right; it is called with
     the reference's tolerance.ErrorBounds, and only for what disagrees.
+    also_takes: further schemas that a caller's own arrays may have (given_shapes.py); none is drawn from.
     """
 
     name: str
@@ -218,6 +219,7 @@ class Op:
     )
     gradient: Gradient | None = None
     conventions: Callable[[Any], Mapping[str, Array]] | None = None
+    also_takes: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     origin: str = "built-in"
     overrides: Mapping[str, Any] = field(default_factory=dict)

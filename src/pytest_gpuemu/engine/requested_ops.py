@@ -115,7 +115,14 @@ def requested_op(name: str, overrides: Mapping[str, Any], config: Config, seed: 
             op.name, reference=list(op.references), schema=overrides["op_schema"], origin=op.origin
         )
         op = dataclasses.replace(
-            op, inputs=own.inputs, outputs=own.outputs, dims=own.dims, where=(), shape_rule=None, inplace={}
+            op,
+            inputs=own.inputs,
+            outputs=own.outputs,
+            dims=own.dims,
+            where=(),
+            shape_rule=None,
+            inplace={},
+            also_takes=(),
         )
     edges = overrides.get("edge_cases")
     if edges is not None:

@@ -24,6 +24,7 @@ from pytest_gpuemu.engine.ops.ordering import ORDERING
 from pytest_gpuemu.engine.ops.quantization import QUANTIZATION
 from pytest_gpuemu.engine.ops.random import RANDOM
 from pytest_gpuemu.engine.ops.reductions import REDUCTIONS
+from pytest_gpuemu.engine.ops.shapes_taken import with_shapes_taken
 from pytest_gpuemu.engine.ops.softmax import SOFTMAXES
 
 FAMILIES: Mapping[str, tuple[Op, ...]] = MappingProxyType(
@@ -58,5 +59,5 @@ def by_name(ops: Iterable[Op]) -> dict[str, Op]:
 
 
 BUILTIN_OPS: Mapping[str, Op] = MappingProxyType(
-    by_name(with_gradients(op for family in FAMILIES.values() for op in family))
+    by_name(with_shapes_taken(with_gradients(op for family in FAMILIES.values() for op in family)))
 )

@@ -11,10 +11,14 @@ from pytest_gpuemu.engine.op import Array, Float64Array
 def matmul_backward(
     grad_output: Float64Array, input: Float64Array, other: Float64Array
 ) -> tuple[Float64Array, Float64Array]:
-    """The gradients of input @ other: grad_output @ other.T and input.T @ grad_output."""
-    return np.matmul(grad_output, np.swapaxes(other, -1, -2)), np.matmul(
-        np.swapaxes(input, -1, -2), grad_output
-    )
+    """The gradients of input @ other: grad_output @ other.T and input.T @ grad_output.
+
+    One other [K, N] for a batch of inputs is read by all their rows.
+    """
+    rows, grad_rows = input, grad_output
+    if other.ndim == 2 and input.ndim > 2:
+        rows, grad_rows = input.reshape(-1, input.shape[-1]), grad_output.reshape(-1, grad_output.shape[-1])
+    return np.matmul(grad_output, np.swapaxes(other, -1, -2)), np.matmul(np.swapaxes(rows, -1, -2), grad_rows)
 
 
 MATMUL_BACKWARD = define_op(
@@ -28,8 +32,11 @@ MATMUL_BACKWARD = define_op(
 def linear_backward(
     grad_output: Float64Array, input: Float64Array, weight: Float64Array
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """The gradients of input [M, K], weight [N, K] and bias [N] of linear."""
-    return np.matmul(grad_output, weight), np.matmul(grad_output.T, input), grad_output.sum(axis=0)
+    """The gradients of input [..., K], weight [N, K] and bias [N] of linear."""
+    rows, grad_rows = input, grad_output
+    if input.ndim != 2:
+        rows, grad_rows = input.reshape(-1, input.shape[-1]), grad_output.reshape(-1, grad_output.shape[-1])
+    return np.matmul(grad_output, weight), np.matmul(grad_rows.T, rows), grad_rows.sum(axis=0)
 
 
 LINEAR_BACKWARD = define_op(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 import numpy as np
 
 from pytest_gpuemu.engine.define import define_op
@@ -41,24 +43,32 @@ LOG_SOFTMAX_BACKWARD = define_op(
 )
 
 
-def _leading(input: Float64Array) -> tuple[int, ...]:
-    return tuple(range(input.ndim - 1))
+def _axes(input: Float64Array, weight: Float64Array | None) -> tuple[tuple[int, ...], tuple[int, ...], int]:
+    """The axes that are normalized, those of weight; all others; and how many elements each mean is of."""
+    normed = 1 if weight is None else weight.ndim
+    return (
+        tuple(range(-normed, 0)),
+        tuple(range(input.ndim - normed)),
+        prod(input.shape[input.ndim - normed :]),
+    )
 
 
 def layer_norm_backward(
-    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-5
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array | None, *, eps: float = 1e-5
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
-    """The gradients of input, weight and bias of layer_norm over the last dim.
+    """The gradients of input, weight and bias of layer_norm over the dims of weight.
 
     With d = sqrt(var + eps), n = (x - mean) / d and h = g * weight: (h - mean(h) - n * mean(h * n)) / d,
     and the sums of g * n and of g over all rows. Ba et al., Layer Normalization, arXiv 1607.06450.
     """
-    n = input.shape[-1]
-    mean = input.sum(axis=-1, keepdims=True) / n
-    variance = biased_variance(input, mean, -1) + eps
+    axis, rows, n = _axes(input, weight)
+    mean = input.sum(axis=axis, keepdims=True) / n
+    variance = biased_variance(input, mean, axis) + eps
     normed = (input - mean) / np.sqrt(variance)
-    h, rows = grad_output * weight, _leading(input)
-    inner = h - h.sum(axis=-1, keepdims=True) / n - normed * ((h * normed).sum(axis=-1, keepdims=True) / n)
+    h = grad_output if weight is None else grad_output * weight
+    inner = (
+        h - h.sum(axis=axis, keepdims=True) / n - normed * ((h * normed).sum(axis=axis, keepdims=True) / n)
+    )
     return (
         inner / np.sqrt(variance),
         (grad_output * normed).sum(axis=rows),
@@ -67,19 +77,19 @@ def layer_norm_backward(
 
 
 def layer_norm_backward_as_line(
-    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-5
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array | None, *, eps: float = 1e-5
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
     """layer_norm_backward as h * a + x * b + c with an a, b and c for each row, as torch computes it.
 
     a = 1/d, b = (mean * sum(h) - sum(h * x)) * a^3 / cols and c = -b * mean - sum(h) * a / cols: less exact
     where the mean is large, and beyond float32's range sooner.
     """
-    n = input.shape[-1]
-    mean = input.sum(axis=-1, keepdims=True) / n
-    variance = biased_variance(input, mean, -1) + eps
+    axis, rows, n = _axes(input, weight)
+    mean = input.sum(axis=axis, keepdims=True) / n
+    variance = biased_variance(input, mean, axis) + eps
     a = 1.0 / np.sqrt(variance)
-    h, rows = grad_output * weight, _leading(input)
-    total, along = h.sum(axis=-1, keepdims=True), (h * input).sum(axis=-1, keepdims=True)
+    h = grad_output if weight is None else grad_output * weight
+    total, along = h.sum(axis=axis, keepdims=True), (h * input).sum(axis=axis, keepdims=True)
     b = (total * mean - along) * a * a * a / n
     c = -b * mean - total * a / n
     normed = input * a - mean * a
@@ -99,32 +109,32 @@ LAYER_NORM_BACKWARD = define_op(
 
 
 def rms_norm_backward(
-    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-6
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array | None, *, eps: float = 1e-6
 ) -> tuple[Float64Array, Float64Array]:
-    """The gradients of input and weight of rms_norm over the last dim.
+    """The gradients of input and weight of rms_norm over the dims of weight.
 
     With r = sqrt(mean(x^2) + eps) and h = g * weight: (h - x * mean(h * x) / r^2) / r, and the sum of
     g * x / r over all rows.
     """
-    n = input.shape[-1]
-    square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
-    normed, h = input / np.sqrt(square), grad_output * weight
-    inner = h - input * ((h * input).sum(axis=-1, keepdims=True) / n) / square
-    return inner / np.sqrt(square), (grad_output * normed).sum(axis=_leading(input))
+    axis, rows, n = _axes(input, weight)
+    square = np.square(input).sum(axis=axis, keepdims=True) / n + eps
+    normed, h = input / np.sqrt(square), grad_output if weight is None else grad_output * weight
+    inner = h - input * ((h * input).sum(axis=axis, keepdims=True) / n) / square
+    return inner / np.sqrt(square), (grad_output * normed).sum(axis=rows)
 
 
 def rms_norm_backward_by_cube(
-    grad_output: Float64Array, input: Float64Array, weight: Float64Array, *, eps: float = 1e-6
+    grad_output: Float64Array, input: Float64Array, weight: Float64Array | None, *, eps: float = 1e-6
 ) -> tuple[Float64Array, Float64Array]:
     """rms_norm_backward with the cube of 1/r, as autograd has it of x * rsqrt(mean(x^2) + eps).
 
     The derivative of rsqrt is its cube, which leaves float32's range where r is above 2**42.
     """
-    n = input.shape[-1]
-    square = np.square(input).sum(axis=-1, keepdims=True) / n + eps
-    a, h = 1.0 / np.sqrt(square), grad_output * weight
-    along = (h * input).sum(axis=-1, keepdims=True) * (a * a * a)
-    return h * a - along * input / n, (grad_output * (input * a)).sum(axis=_leading(input))
+    axis, rows, n = _axes(input, weight)
+    square = np.square(input).sum(axis=axis, keepdims=True) / n + eps
+    a, h = 1.0 / np.sqrt(square), grad_output if weight is None else grad_output * weight
+    along = (h * input).sum(axis=axis, keepdims=True) * (a * a * a)
+    return h * a - along * input / n, (grad_output * (input * a)).sum(axis=rows)
 
 
 RMS_NORM_BACKWARD = define_op(
