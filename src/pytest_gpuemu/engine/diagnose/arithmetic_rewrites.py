@@ -13,8 +13,14 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.diagnose.program import Step
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, reduced_axis, scalar_place
 from pytest_gpuemu.engine.op import Array
+
+# Lengths that a count may be limited to by mistake, such as a block that is not looped over.
+_LIMITS = (128, 256, 512, 1024, 2048, 4096)
+_MOST_DIMS = 6
+# Finite numbers that are written for -infinity.
+SENTINELS = (-1e4, -65504.0, -1e9, -1e30, -3.4028234663852886e38)
 
 
 def counts(step: Step, dims: Mapping[str, int]) -> Changes:
@@ -31,7 +37,7 @@ def counts(step: Step, dims: Mapping[str, int]) -> Changes:
         yield "count", text, partial(_divided_by, float(size)), False
 
 
-def scalars(step: Step) -> Changes:
+def scalars(step: Step, dims: Mapping[str, int]) -> Changes:
     """A number that is left out, squared, negated or off by one."""
     place = scalar_place(step)
     if place is None:
@@ -60,13 +66,17 @@ def scalars(step: Step) -> Changes:
                 yield "factor", f"the root of {name} is taken", partial(with_number, value=number**0.5), False
         if divides and number == int(number) and number >= 1:
             n = int(number)
+            is_a_count = is_count(n, step, dims)
             near = {"one less": n - 1, "one more": n + 1}
-            near |= {f"a multiple of {block}": -(-n // block) * block for block in BLOCKS}
+            if is_a_count:
+                near |= {f"a multiple of {block}": -(-n // block) * block for block in BLOCKS}
+                near |= {f"at most {most}": most for most in _LIMITS if most < n}
+            what = "the count to divide by" if is_a_count else "the number to divide by"
             for text, value in near.items():
-                if value not in (0, n):
+                if value not in (0, n) and (is_a_count or value != 1):
                     yield (
-                        "count",
-                        f"{n} is the count to divide by, and {value} is used ({text})",
+                        "count" if is_a_count else "constant",
+                        f"{n} is {what}, and {value} is used ({text})",
                         partial(with_number, value=float(value)),
                         False,
                     )
@@ -126,6 +136,18 @@ def scalars(step: Step) -> Changes:
             )
 
 
+def is_count(number: float, step: Step, dims: Mapping[str, int]) -> bool:
+    """Whether a divisor counts elements: a dim, a product of some, one less, or the length of a sum."""
+    sizes = {1}
+    for size in list(dims.values())[:_MOST_DIMS]:
+        sizes |= {size * other for other in sizes}
+    source = step.sources[0] if step.sources else None
+    axis = None if source is None else reduced_axis(source)
+    if source is not None and axis is not None:
+        sizes.add(source.args[0].shape[axis])
+    return number > 1 and (number in sizes or number + 1 in sizes)
+
+
 def terms(step: Step) -> Changes:
     """An operand of an arithmetic step that is left out, or two that are exchanged."""
     if len(step.args) != 2 or any(np.ndim(value) == 0 for value in step.args):
@@ -162,6 +184,9 @@ def terms(step: Step) -> Changes:
         yield "sign", "a difference is taken as a sum", lambda s: np.add(*s.args), False
     if step.name == "multiply":
         yield "formula", "a factor is squared", lambda s: s.compute() * s.args[0], False
+        for at, which in ((1, "first"), (0, "second")):
+            text = f"1 is added to the {which} factor of a product"
+            yield "formula", text, partial(_plus_operand, at), False
 
 
 def _other_broadcast(step: Step, at: int) -> Changes:
@@ -193,6 +218,11 @@ def masks(step: Step) -> Changes:
         False,
     )
     yield "mask", "a mask is inverted", lambda s: np.where(~np.asarray(s.args[0], bool), *s.args[1:]), False
+    for at in (1, 2):
+        if np.ndim(step.args[at]) == 0 and np.isneginf(step.args[at]):
+            for sentinel in SENTINELS:
+                text = f"a mask writes {sentinel:g} in place of -infinity"
+                yield "init", text, partial(_with_argument, at, sentinel), True
     mask = np.asarray(condition)
     if mask.dtype == bool and mask.ndim >= 2:
         rows, columns = mask.shape[-2:]
@@ -245,8 +275,18 @@ def functions(step: Step) -> Changes:
             )
 
 
+def _plus_operand(at: int, step: Step) -> Any:
+    return step.compute() + step.args[at]
+
+
 def _divided_by(divisor: float, step: Step) -> Any:
     return step.again(step.args[0], divisor)
+
+
+def _with_argument(at: int, value: Any, step: Step) -> Any:
+    args = list(step.args)
+    args[at] = value
+    return step.again(*args)
 
 
 def _masked_by(mask: Array, step: Step) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.arithmetic_rewrites import is_count
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
@@ -20,6 +21,7 @@ from pytest_gpuemu.engine.diagnose.steps import scalar_place
 
 _ROUNDS = 12
 _STEP = 2.0**-12
+_FURTHEST = 2e4
 
 
 def fitted_hypotheses(case: Case, wrong: Wrong, steps: list[Step]) -> Iterator[Hypothesis]:
@@ -37,7 +39,7 @@ def fitted_hypotheses(case: Case, wrong: Wrong, steps: list[Step]) -> Iterator[H
         if step.name in ("add", "subtract") and abs(value) < 0.01:
             kind = "eps"
         elif step.name in ("true_divide", "divide") and place == 1 and value == int(value):
-            kind = "count"
+            kind = "count" if is_count(value, step, case.plan.dims) else "constant"
         compute = partial(_with_number, case, step.number, place)
         yield _fitted(wrong, compute, value, f"the number {value:.6g} of the reference", kind)
 
@@ -74,7 +76,11 @@ class _Fit:
             outputs = self.compute(self.value)
             if abs(change) < 1e-7 * abs(self.value):
                 break
-        return outputs
+        return outputs if self._is_plausible() else None
+
+    def _is_plausible(self) -> bool:
+        """Whether somebody may have written this number for the other: one far off stands for another bug."""
+        return 1 / _FURTHEST < abs(self.value / self.start) < _FURTHEST
 
     def _change(self, outputs: Outputs | None, moved: Outputs | None, step: float) -> float | None:
         """What the number has to change by, by the median of the wrong elements that it moves most."""

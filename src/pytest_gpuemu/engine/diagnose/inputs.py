@@ -13,11 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
 from pytest_gpuemu.engine.op import Array
 
+# Params that say which axis is meant.
+_AXES = ("dim", "axis", "dims", "axes")
 _BOUNDS = (1.0, 6.0, 10.0, 16.0, 20.0, 30.0, 50.0, 80.0, 88.0, 127.0, 448.0, 1e4, 65504.0)
 
 
@@ -43,7 +46,8 @@ def _misread(case: Case) -> Iterator[Hypothesis]:
                 break
             if phrase == "as if it were contiguous":
                 dense[name] = found
-            yield _with(case, "strides", f"{name} is read {phrase}", {name: found}, has_unknown=True)
+            kind = "axis" if "exchanged" in phrase else "strides"
+            yield _with(case, kind, f"{name} is read {phrase}", {name: found}, has_unknown=True)
     if len(dense) > 1:
         text = "the inputs are read as if they were contiguous"
         yield _with(case, "strides", text, dense, has_unknown=True)
@@ -95,18 +99,44 @@ def _params(case: Case) -> Iterator[Hypothesis]:
     for name, value in case.params.items():
         for other in _other_values(value):
             negated = isinstance(value, float) and other == -value
+            kind = "sign" if negated else "axis" if name in _AXES else "param"
             yield Hypothesis(
-                kind="sign" if negated else "param",
+                kind=kind,
                 text=f"the sign of {name} is wrong"
                 if negated
                 else f"{name}={value!r} is ignored: the output is that of {name}={other!r}",
                 outputs=partial(altered, case, params={name: other}, any_shape=True),
             )
+        yield from _params_mixed_up(case, name, value)
         if isinstance(value, float) and value not in (0.0, 1.0):
             for other, form in ((value * value, "squared"), (abs(value) ** 0.5, "its root")):
                 text = f"{name}={value!r} is used in another form ({form})"
                 yield Hypothesis(
                     kind="constant", text=text, outputs=partial(altered, case, params={name: other})
+                )
+
+
+def _params_mixed_up(case: Case, name: str, value: Any) -> Iterator[Hypothesis]:
+    """A param that is rounded to a narrow dtype, or another one in its place."""
+    if not isinstance(value, float):
+        return
+    for dtype in ("float16", "bfloat16"):
+        rounded = float(dtypes.round_to(np.asarray(value), dtype))
+        if rounded != value:
+            yield Hypothesis(
+                kind="precision",
+                text=f"the param {name} is rounded to {dtype}",
+                outputs=partial(altered, case, params={name: rounded}),
+            )
+    for other, number in case.params.items():
+        if other == name or not isinstance(number, float):
+            continue
+        for sign, form in ((1, other), (-1, f"-{other}")):
+            if sign * number != value:
+                yield Hypothesis(
+                    kind="operand",
+                    text=f"{form} is used in place of the param {name}",
+                    outputs=partial(altered, case, params={name: sign * number}),
                 )
 
 

@@ -20,7 +20,7 @@ from pytest_gpuemu.engine.diagnose.steps import BLOCKS, described, reduced_axis,
 from pytest_gpuemu.engine.op import Array
 
 _MEMORY = "hold what lies behind in memory"
-_ZEROS, _SENTINEL = "hold 0", "hold -10000"
+_ZEROS, _SENTINEL = "hold 0", "hold -10000 in place of -infinity"
 _NUMBERS = {_ZEROS: 0.0, _SENTINEL: -1e4}
 
 
@@ -49,7 +49,7 @@ def padding_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
                 for leaking in (None, *reducing) if owner is None else (None,):
                     at = "in the reductions" if leaking is None else f"in {described(leaking)}"
                     yield Hypothesis(
-                        kind="tail",
+                        kind="init" if fill == _SENTINEL else "tail",
                         text=f"{where} {at}",
                         outputs=_Run(case, dim, size, length, inputs, leaking),
                         has_unknown=fill == _MEMORY,

@@ -25,7 +25,7 @@ def step_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         reductions.maxima,
         partial(arithmetic.counts, dims=case.plan.dims),
         reductions.axes,
-        arithmetic.scalars,
+        partial(arithmetic.scalars, dims=case.plan.dims),
         arithmetic.terms,
         arithmetic.masks,
         arithmetic.functions,
