@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_gpuemu.engine.arrays import device_of, from_numpy, to_numpy
+from pytest_gpuemu.engine.arrays import device_of, from_numpy, handed_over, to_numpy
 from pytest_gpuemu.engine.case import build_case
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.errors import CannotRunHere
@@ -44,6 +44,22 @@ def test_an_input_has_the_same_bits_and_strides_on_the_device(cupy, layout, dtyp
     assert device_of(given).startswith("cuda:")
     assert (given.shape, given.strides, str(given.dtype)) == (host.shape, host.strides, dtype)
     assert to_numpy(given).tobytes() == np.ascontiguousarray(host).tobytes()
+
+
+@pytest.mark.parametrize("layout", ["offset", "strided"])
+@pytest.mark.parametrize("library", ["cupy", "torch"])
+def test_a_part_of_a_larger_array_lies_as_unaligned_on_the_device(cupy, library, layout):
+    """Guards: an input of layout offset was copied to an aligned address, where vector loads are right."""
+    torch = pytest.importorskip("torch")
+    if library == "torch" and not torch.cuda.is_available():
+        pytest.skip("torch is built without CUDA")
+    case = case_of(layout, "float16")
+
+    given = handed_over(case.inputs, case.buffers, library, 0 if library == "cupy" else "cuda")["x"]
+
+    address = given.data.ptr if library == "cupy" else given.data_ptr()
+    assert address % 256 == case.inputs["x"].ctypes.data % 256
+    assert to_numpy(given).tobytes() == np.ascontiguousarray(case.inputs["x"]).tobytes()
 
 
 def test_an_output_on_the_device_is_judged_as_one_on_the_host(cupy):

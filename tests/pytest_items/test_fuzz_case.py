@@ -117,6 +117,52 @@ def test_torch_tensors_share_the_cases_memory_and_strides():
         given.check((torch.from_numpy(y), torch.from_numpy(total)))
 
 
+def of_parts(layout, library="torch"):
+    """A case whose input is a part of a larger tensor."""
+    keys = {"reference": lambda x: 2 * x, "schema": "x[M,N] -> [M,N]", "dims": {"M": [3], "N": [5]}}
+    return case_of({**keys, "dtypes": ["float32"], "layouts": [layout], "library": library})
+
+
+@pytest.mark.parametrize("layout", ["offset", "strided"])
+@pytest.mark.parametrize("library", ["torch", "numpy"])
+def test_a_torch_kernel_that_ignores_the_storage_offset_fails(layout, library):
+    """Guards: every tensor's storage began with its first element, so such kernels passed all cases."""
+    torch = pytest.importorskip("torch")
+
+    def from_the_storage_s_start(x):
+        return 2 * torch.as_strided(x, x.shape, x.stride(), 0)
+
+    case = of_parts(layout, library)
+    given = case if library == "torch" else case.to("torch")
+    x, out = given.inputs["x"], given.outputs["output"]
+
+    assert x.storage_offset() > 0
+    given.run(lambda x: 2 * torch.as_strided(x, x.shape, x.stride(), x.storage_offset()))
+    with pytest.raises(KernelMismatch, match="15 of 15 elements"):
+        given.run(from_the_storage_s_start)
+    assert (out.storage_offset() > 0) == (
+        case._at.bound.plan.output_layouts["output"] in ("offset", "strided")
+    )
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "transposed", "broadcast"])
+def test_the_storage_of_a_whole_tensor_begins_with_it(layout):
+    pytest.importorskip("torch")
+    assert of_parts(layout).inputs["x"].storage_offset() == 0
+
+
+def test_a_write_before_a_part_in_its_storage_is_a_write_into_the_guard_band():
+    torch = pytest.importorskip("torch")
+    case = of_parts("offset")
+
+    def overruns(x):
+        torch.as_strided(x, (1,), (1,), x.storage_offset() - 1).fill_(1.0)
+        return 2 * x
+
+    with pytest.raises(KernelMismatch, match="outside"):
+        case.run(overruns)
+
+
 def test_jax_arrays_are_judged_as_numpy_ones():
     pytest.importorskip("jax")
     case = case_of(DOUBLE)

@@ -1,17 +1,20 @@
 """Arrays of other libraries: from a kernel's output to NumPy, and from a case's input to the kernel's.
 
 Here: NumPy, torch, CuPy, JAX, and whatever speaks DLPack or __array__; bfloat16 and float8 are moved
-as bits and never through another type. Elsewhere: what memory a case's arrays lie in (buffers.py).
+as bits and never through another type. Elsewhere: what memory a case's arrays lie in, and how much of it
+belongs to a torch storage (buffers.py).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
+from pytest_gpuemu.engine.buffers import Buffer
 from pytest_gpuemu.engine.errors import CannotRunHere, OutputError
 from pytest_gpuemu.engine.op import LIBRARIES, Array
 
@@ -59,8 +62,9 @@ def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset
     """The same values, with the same strides, as an array of library ("numpy", "torch", "cupy", "jax").
 
     torch on the CPU shares the memory, so that the guard bands around it stay in force. storage_offset
-    is the number of elements before the array's first that belong to its torch storage; they must lie
-    in the same allocation. Raises CannotRunHere where the library or the platform cannot hold it.
+    is the number of elements before the array's first that belong to its torch storage, and are copied to a
+    device with it, for torch and CuPy; they must lie in the same allocation. Raises CannotRunHere where the
+    library or the platform cannot hold it.
     """
     if library not in LIBRARIES:
         raise ValueError(f"library {library!r} is none of {LIBRARIES}")
@@ -68,7 +72,22 @@ def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset
         return array
     if library == "torch":
         return _to_torch(array, device, storage_offset)
-    return _to_cupy(array, device) if library == "cupy" else _to_jax(array, device)
+    return _to_cupy(array, device, storage_offset) if library == "cupy" else _to_jax(array, device)
+
+
+def handed_over(
+    views: Mapping[str, Array], buffers: Mapping[str, Buffer], library: str, device: Any = None
+) -> dict[str, Any]:
+    """Arrays by name, as those of library; one that has a buffer begins its torch storage where that says.
+
+    Raises CannotRunHere as from_numpy does.
+    """
+    return {
+        name: from_numpy(
+            array, library, device, storage_offset=buffers[name].storage_offset if name in buffers else 0
+        )
+        for name, array in views.items()
+    }
 
 
 def device_of(x: Any) -> str:
@@ -168,16 +187,16 @@ def _to_torch(array: Array, device: Any, storage_offset: int) -> Any:
     return flat.view(dtype).as_strided(array.shape, strides, storage_offset)
 
 
-def _to_cupy(array: Array, device: Any) -> Any:
+def _to_cupy(array: Array, device: Any, elements_before: int) -> Any:
     cupy = _import("cupy")
     try:
         dtype = cupy.dtype(array.dtype)
         with cupy.cuda.Device(0 if device is None else device):
-            span = _span(array, 0)
+            span = _span(array, elements_before)
             if _is_sparse(array, span):
                 raise CannotRunHere(_too_sparse(span, "a GPU"))
             memory = cupy.asarray(span)
-            first = memory.data + _bytes_before_first(array)
+            first = memory.data + _bytes_before_first(array) + elements_before * array.itemsize
             return cupy.ndarray(array.shape, dtype, first, strides=array.strides)
     except (TypeError, ValueError) as error:
         raise CannotRunHere(f"cupy {cupy.__version__} cannot hold dtype {array.dtype}: {error}") from error

@@ -27,6 +27,8 @@ from pytest_gpuemu.engine.op import Array
 # A tile stored without its mask overruns by up to a block of 1024 elements, or by many rows.
 GUARD_BYTES = 4096
 _MAX_EXTRA_GUARD = 2**16
+# Layouts of x[1:] and x[:, ::2]. The others are those of whole tensors, whose storage begins with them.
+_PARTS = ("offset", "strided")
 _ALIGNMENT = 256
 
 # Two bit patterns a dtype: quiet NaNs with payloads that no arithmetic makes, of either sign.
@@ -100,6 +102,17 @@ class Buffer:
             return np.zeros(self.view.shape, dtype=bool)
         poison = poison_bits(str(self.view.dtype), self.poisoned)
         return cast("npt.NDArray[np.bool_]", np.asarray(bits(self.view) == poison))
+
+    @property
+    def storage_offset(self) -> int:
+        """How many elements before the view its torch storage has: all of the allocation's where the layout
+        is that of a part of a larger tensor, so that a kernel which ignores the offset reads poison.
+
+        On a device, where the memory is copied, the view is as far from an aligned address as it is here.
+        """
+        if self.layout not in _PARTS or not self.view.size:
+            return 0
+        return self.placement.first // self.view.dtype.itemsize
 
     @property
     def is_poison_certain(self) -> bool:

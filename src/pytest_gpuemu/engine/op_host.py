@@ -112,9 +112,7 @@ def _load_kernel(config: Config, op: Op) -> Callable[..., Any]:
 
 def _handed_over(case: Case) -> dict[str, Any]:
     """The inputs in the op's array library."""
-    if case.op.library == "numpy":
-        return dict(case.inputs)
-    return {name: arrays.from_numpy(array, case.op.library) for name, array in case.inputs.items()}
+    return arrays.handed_over(case.inputs, case.buffers, case.op.library)
 
 
 def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poison: int = 0) -> Called:
@@ -124,7 +122,8 @@ def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poi
     given = dict(handed)
     if outputs:
         buffers = make_outputs(case, poison)
-        given |= {name: _as_library(buffers[name], case.op.library) for name in outputs}
+        taken = {name: buffers[name] for name in outputs}
+        given |= arrays.handed_over(taken, case.output_buffers, case.op.library)
     called = call(call_by_name, kernel, given, case.params, optional=optional_params(case.op))
     if outputs and called.error is None and called.value is None:
         for name in outputs:
@@ -150,10 +149,6 @@ def _outputs_taken(kernel: Callable[..., Any], case: Case) -> list[str]:
         return []
     inputs = {x.name for x in case.op.inputs}
     return [x.name for x in case.op.outputs if x.name in parameters and x.name not in inputs]
-
-
-def _as_library(array: Any, library: str) -> Any:
-    return array if library == "numpy" else arrays.from_numpy(array, library)
 
 
 def _memory_findings(

@@ -13,6 +13,7 @@ import numpy as np
 
 from pytest_gpuemu.engine import arrays, autograd, interpreter, judge, references, report
 from pytest_gpuemu.engine.autograd import Differentiated
+from pytest_gpuemu.engine.buffers import Buffer
 from pytest_gpuemu.engine.case import Case, build_case
 from pytest_gpuemu.engine.errors import (
     CannotRunHere,
@@ -98,13 +99,14 @@ class _HandedOver:
     @property
     def inputs(self) -> dict[str, Any]:
         if self._inputs is None:
-            self._inputs = self._given(self.bound.case.inputs)
+            self._inputs = self._given(self.bound.case.inputs, self.bound.case.buffers)
         return self._inputs
 
     @property
     def outputs(self) -> dict[str, Any]:
         if self._outputs is None:
-            self._outputs = self._given(make_outputs(self.bound.case, self.bound.poison))
+            views = make_outputs(self.bound.case, self.bound.poison)
+            self._outputs = self._given(views, self.bound.case.output_buffers)
         return self._outputs
 
     def refresh(self) -> None:
@@ -112,10 +114,8 @@ class _HandedOver:
         if self.library != "numpy" and (self.library != "torch" or self.device is not None):
             self._inputs = self._outputs = None
 
-    def _given(self, host: Mapping[str, Array]) -> dict[str, Any]:
-        if self.library == "numpy":
-            return dict(host)
-        return {name: arrays.from_numpy(array, self.library, self.device) for name, array in host.items()}
+    def _given(self, host: Mapping[str, Array], buffers: Mapping[str, Buffer]) -> dict[str, Any]:
+        return arrays.handed_over(host, buffers, self.library, self.device)
 
     def judge(self, output: Any) -> Verdict:
         """The verdict on an output, on `outputs` where it is None."""
