@@ -115,6 +115,8 @@ LIES = {
     "no UTF-8": (b'{"type": "\xff"}', "InvalidRequest", "not JSON"),
     "a number of 5000 digits": (b'{"type":"GetResult","seed":' + b"9" * 5000 + b"}", "InvalidRequest", ""),
     "an unknown type": (b'{"type": "FuzzOpp"}', "InvalidRequest", "did you mean 'FuzzOp'"),
+    "a run of CI": (b'{"type": "RunCi"}', "InvalidRequest", "the daemon does not answer RunCi: run pytest"),
+    "a summary of CI": (b'{"type": "GetCiSummary"}', "InvalidRequest", "pytest --gpuemu-json=FILE writes it"),
     "no type": (b"{}", "InvalidRequest", "type = None"),
     "too few bytes": (validate({**GOOD, "data": "AAA="}), "InvalidRequest", "has 2 bytes, but shape [1, 1]"),
     "too many bytes": (validate({**GOOD, "data": "AACAPwAAgD8="}), "InvalidRequest", "has 8 bytes"),

@@ -9,6 +9,7 @@ from pytest_gpuemu.engine.case import case_from_arrays
 from pytest_gpuemu.engine.config import load_config
 from pytest_gpuemu.engine.errors import ConfigError, ScriptFailed, UnknownOpError
 from pytest_gpuemu.engine.judge import judge
+from pytest_gpuemu.engine.requested_ops import op_for_arrays, with_params
 from pytest_gpuemu.engine.resolve import resolve_op
 
 SCRIPT = """
@@ -232,3 +233,66 @@ def test_an_unknown_input_of_a_built_in_op_is_named():
         ConfigError, match=r"gpuemu_op 'rms_norm': inputs: .*'wieght'.* did you mean 'weight'"
     ):
         resolve_op("rms_norm", {"inputs": {"wieght": {"low": 0.5}}}, None)
+
+
+SAXPY = """
+[[kernels]]
+name = "saxpy"
+source = "saxpy.cu"
+reference = "MODULE:saxpy"
+invariants = ["finite"]
+tolerances = { float32 = 0.5 }
+"""
+
+
+def test_a_kernel_with_a_reference_is_an_op_of_its_name(config, tmp_path):
+    """Guards: reference, tolerances and invariants of [[kernels]] were checked, and had no effect."""
+    (module,) = tmp_path.glob("references_of_*.py")
+    module.write_text("def saxpy(x, y, alpha=1.0): return alpha * x + y\n", encoding="utf-8")
+    op = resolve_op("saxpy", {}, config(SAXPY))
+    x = np.arange(3, dtype=np.float32)
+
+    case = case_from_arrays(
+        op_for_arrays(with_params(op, {"alpha": 2.0}), {"x": x, "y": x}), {"x": x, "y": x}
+    )
+
+    assert judge(case, 3 * x + np.float32(0.4)).passed
+    assert judge(case, 3 * x + np.float32(0.6)).failed
+    assert [invariant.name for invariant in op.invariants] == ["finite()"]
+
+
+def test_a_parameter_of_the_reference_that_came_as_a_param_is_no_input(config, tmp_path):
+    (module,) = tmp_path.glob("references_of_*.py")
+    module.write_text("def saxpy(alpha, x, y): return alpha * x + y\n", encoding="utf-8")
+    op = with_params(resolve_op("saxpy", {}, config(SAXPY)), {"alpha": 2.0})
+    x = np.arange(3, dtype=np.float32)
+
+    given = op_for_arrays(op, {"x": x, "y": x})
+
+    assert [declared.name for declared in given.inputs] == ["x", "y"]
+    assert judge(case_from_arrays(given, {"x": x, "y": x}), 3 * x).passed
+
+
+def test_an_op_of_a_kernels_name_wins_over_it(config):
+    given = config(SAXPY + '[[ops]]\nname = "saxpy"\nreference = "MODULE:twice"\nschema = "x[N] -> y[N]"\n')
+    op = resolve_op("saxpy", {}, given)
+
+    assert ([x.name for x in op.inputs], op.invariants, op.tolerances) == (["x"], (), {})
+
+
+def test_a_kernel_without_any_of_these_is_no_op(config):
+    with pytest.raises(UnknownOpError):
+        resolve_op("saxpy", {}, config('[[kernels]]\nname = "saxpy"\nsource = "saxpy.cu"'))
+
+
+def test_a_kernel_of_a_built_ins_name_narrows_it(config):
+    given = config('[[kernels]]\nname = "softmax"\nsource = "softmax.cu"\ntolerances = { ulp = 4 }')
+
+    assert resolve_op("softmax", {}, given).tolerance.ulp == 4
+
+
+def test_a_wrong_reference_of_a_kernel_names_it(config):
+    with pytest.raises(ConfigError, match=r"\[\[kernels\]\] 'saxpy': reference = 'no_such_module:f': cannot"):
+        resolve_op("saxpy", {}, config(SAXPY.replace("MODULE:saxpy", "no_such_module:f")))
+    with pytest.raises(ConfigError, match=r"\[\[kernels\]\] 'saxpy': reference = 'saxpy'"):
+        config(SAXPY.replace("MODULE:saxpy", "saxpy"))

@@ -138,9 +138,12 @@ def requested_op(name: str, overrides: Mapping[str, Any], config: Config, seed: 
 
 
 def op_for_arrays(op: Op, inputs: Mapping[str, Array]) -> Op:
-    """The op as it takes a caller's arrays: one without a schema takes any shapes."""
+    """The op as it takes a caller's arrays: one without a schema takes any shapes, and as a param what came
+    as one."""
     if not has_default_dims(op):
         return op
+    params = {param.name for param in op.params}
+    op = dataclasses.replace(op, inputs=tuple(x for x in op.inputs if x.name not in params))
     shapes = {x.name: inputs[x.name].shape for x in op.inputs if x.name in inputs}
     if len(op.inputs) == 1 and len(inputs) == 1:
         shapes = {op.inputs[0].name: next(iter(inputs.values())).shape}

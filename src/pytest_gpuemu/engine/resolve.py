@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -89,11 +90,11 @@ def _op_of_entry(entry: OpEntry, config: Config) -> Op:
         return dataclasses.replace(
             narrow_op(BUILTIN_OPS[entry.name], place=entry.place, **keys), overrides={}, origin="[[ops]]"
         )
-    names = entry.input_names or ("input",)
-    schema = keys.pop("schema", None) or schema_of_one_shape(names)
-    op = define_op(
-        entry.name, reference=_missing_reference, schema=schema, origin=f"{config.path}: [[ops]]", **keys
-    )
+    schema = keys.pop("schema", None)
+    if schema is None:
+        schema = schema_of_one_shape(entry.input_names or _input_names(entry, config))
+    origin = entry.place.removesuffix(f" {entry.name!r}")
+    op = define_op(entry.name, reference=_missing_reference, schema=schema, origin=origin, **keys)
     if entry.input_names and tuple(x.name for x in op.inputs) != entry.input_names:
         raise ConfigError(
             f"{entry.place}: input_names = {list(entry.input_names)!r}, but its schema has the inputs "
@@ -106,6 +107,24 @@ def schema_of_one_shape(input_names: Sequence[str]) -> str:
     """The schema of an op that has none: each input [batch, seq, hidden], outputs as the reference says."""
     dims = ",".join(DEFAULT_DIMS)
     return ", ".join(f"{name}[{dims}]" for name in input_names) + " -> [...]"
+
+
+def _input_names(entry: OpEntry, config: Config) -> tuple[str, ...]:
+    """The inputs where the entry does not name them: two parameters or more that a function asks for, else
+    the one called input."""
+    if str(entry.reference).endswith(".py"):
+        return ("input",)
+    try:
+        parameters = inspect.signature(_load_function_of(entry, config)).parameters.values()
+    except (TypeError, ValueError):
+        return ("input",)
+    asked = [p.name for p in parameters if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD]
+    return tuple(asked) if len(asked) > 1 else ("input",)
+
+
+def _load_function_of(entry: OpEntry, config: Config) -> Callable[..., Any]:
+    text = str(entry.reference)
+    return load_function(text, config.root, f"{entry.place}: reference = {text!r}")
 
 
 def load_reference(entry: OpEntry, config: Config, op: Op) -> Callable[..., Any]:
@@ -124,7 +143,7 @@ def load_reference(entry: OpEntry, config: Config, op: Op) -> Callable[..., Any]
             limit="reference_timeout_s under [validation]",
             memory_mb=config.reference_memory_mb,
         )
-    return load_function(text, config.root, f"{entry.place}: reference = {text!r}")
+    return _load_function_of(entry, config)
 
 
 def load_function(text: str, root: Path, place: str) -> Callable[..., Any]:

@@ -32,10 +32,14 @@ from pytest_gpuemu.engine.read_keys import LAYOUT_ALIASES
 EXECUTION_MODES = ("client_side", "daemon_orchestrated", "script_based")
 FRAMEWORKS = ("numpy", "torch", "pytorch", "cupy", "jax", "tensorflow", "triton", "numba")
 
-DTYPE = OneOf("a dtype", DTYPES)
-DTYPE_LIST = ListOf(DTYPE, "a list of dtypes")
 # Not \w, which JavaScript and Python read differently; what is no identifier the import tells.
 _DOTTED = r"[^\s.:/]+(?:\.[^\s.:/]+)*"
+REFERENCE = Text(
+    'a script\'s path "refs/softmax.py" or "package.module:function"',
+    pattern=rf"[^\n]+\.py|{_DOTTED}:{_DOTTED}",
+)
+DTYPE = OneOf("a dtype", DTYPES)
+DTYPE_LIST = ListOf(DTYPE, "a list of dtypes")
 _NAMES = ListOf(Text("a name"), "a list of names", at_least=0)
 _SCALAR = Either((Flag(), Number("a number", minimum=None), Text()), "a number, a text, true or false")
 _LAYOUTS = ListOf(OneOf("a layout", op.LAYOUTS, (*LAYOUT_ALIASES,)), "a list of layouts")
@@ -171,6 +175,7 @@ SCHEMA_TABLE = Table(
     exactly_one=("output", "outputs"),
 )
 
+INVARIANTS = ListOf(Text('an invariant "within(0, 1)"'), 'a list such as ["within(0, 1)", "finite"]')
 # As far as a file can write them: references and invariants that are functions are the marker's alone.
 OP_KEYS: dict[str, tuple[Kind, str]] = {
     "schema": (
@@ -220,10 +225,7 @@ OP_KEYS: dict[str, tuple[Kind, str]] = {
     "compute": (OneOf("a compute type", op.COMPUTE_TYPES), "what the kernel may compute in"),
     "rounding": (OneOf("a rounding", op.ROUNDINGS), "how the kernel rounds to the output's dtype"),
     "scale": (OneOf("a scale", op.SCALES), "what errors are measured against: the element, or its row"),
-    "invariants": (
-        ListOf(Text('an invariant "within(0, 1)"'), 'a list such as ["within(0, 1)", "finite"]'),
-        'what holds for every output: ["within(0, 1)", "finite"]',
-    ),
+    "invariants": (INVARIANTS, 'what holds for every output: ["within(0, 1)", "finite"]'),
     "checks": (
         Either(
             (
@@ -257,10 +259,7 @@ OP = Table(
         Key("name", Text("the op's name"), "the name that markers and requests use", required=True),
         Key(
             "reference",
-            Text(
-                'a script\'s path "refs/softmax.py" or "package.module:function"',
-                pattern=rf"[^\n]+\.py|{_DOTTED}:{_DOTTED}",
-            ),
+            REFERENCE,
             'the float64 reference: "package.module:function", or the path of a script',
         ),
         Key(

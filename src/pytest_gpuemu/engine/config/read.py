@@ -6,7 +6,7 @@ the file (find.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ def read_config(data: Mapping[str, Any], path: Path) -> Config:
     ci = CiSettings()
     if "ci" in data:
         ci = CiSettings(**_section(path, data, "ci", ci_table()))
+    kernels = _read_kernels(path, data)
+    ops = _read_ops(path, data)
     return Config(
         path=path,
         root=path.parent,
@@ -59,8 +61,8 @@ def read_config(data: Mapping[str, Any], path: Path) -> Config:
         reference_memory_mb=validation.reference_memory_mb,
         op_timeout_s=validation.op_timeout_s,
         op_memory_mb=validation.op_memory_mb,
-        ops=_read_ops(path, data),
-        kernels=_read_kernels(path, data),
+        ops=(*ops, *_ops_of_kernels(kernels, {entry.name for entry in ops})),
+        kernels=kernels,
         policies=Policies(**_section(path, data, "policies", POLICIES)),
         ci=ci,
     )
@@ -125,6 +127,21 @@ def _read_kernels(path: Path, data: Mapping[str, Any]) -> tuple[KernelEntry, ...
         kernels.append(KernelEntry(place=place, **found))
     _refuse_twins(kernels, "kernels")
     return tuple(kernels)
+
+
+def _ops_of_kernels(kernels: Iterable[KernelEntry], named: Container[str]) -> list[OpEntry]:
+    """The ops that `[[kernels]]` describe beside what is compiled: an `[[ops]]` of that name wins."""
+    return [
+        OpEntry(
+            name=kernel.name,
+            place=kernel.place,
+            reference=kernel.reference,
+            keys={"invariants": list(kernel.invariants)} if kernel.invariants else {},
+            tolerances=kernel.tolerances,
+        )
+        for kernel in kernels
+        if kernel.name not in named and (kernel.reference or kernel.tolerances or kernel.invariants)
+    ]
 
 
 def _entries(path: Path, data: Mapping[str, Any], section: str) -> list[tuple[str, Any]]:

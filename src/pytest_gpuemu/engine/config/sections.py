@@ -90,7 +90,7 @@ ARTIFACT_CHECKS = Table(
 
 def kernel_table() -> Table:
     """`[[kernels]]`."""
-    from pytest_gpuemu.engine.config.op_keys import OwnTolerances
+    from pytest_gpuemu.engine.config.op_keys import INVARIANTS, REFERENCE, OwnTolerances
 
     return Table(
         (
@@ -122,9 +122,9 @@ def kernel_table() -> Table:
                 Whole("a whole number from 1 to 1024", 1, 1024),
                 "threads of a block, for occupancy",
             ),
-            Key("reference", Text("a path or 'package.module:function'"), "the reference of its op"),
-            Key("tolerances", OwnTolerances(), "tolerances of its op"),
-            Key("invariants", ListOf(Text(), "a list of texts", at_least=0), "invariants of its op"),
+            Key("reference", REFERENCE, "the float64 reference of the op that it implements, of its name"),
+            Key("tolerances", OwnTolerances(), "tolerances of that op"),
+            Key("invariants", INVARIANTS, "invariants of that op"),
             Key("artifact_checks", ARTIFACT_CHECKS, "what the compiler may have made of it"),
         ),
         "A kernel whose compiled form is checked.",
@@ -179,6 +179,6 @@ def ci_table() -> Table:
             ),
             Key("parallel_jobs", Whole("a whole number >= 1", minimum=1), "ops at a time"),
         ),
-        "What a run of every op takes.",
+        "For scripts of your own: read and checked, and decides nothing here.",
         record=CiSettings,
     )

@@ -67,7 +67,8 @@ class KernelEntry:
 
     source is a path from the config's folder (.cu, .ptx), "file.py:kernel" or "package.module:kernel"; entry
     the kernel's name in it, where that is not name; options go to the compiler of CUDA C; signature and
-    constants are those of a Triton or Numba kernel; threads is the size of a block, for occupancy.
+    constants are those of a Triton or Numba kernel; threads is the size of a block, for occupancy. reference,
+    tolerances and invariants make an OpEntry of the name.
     """
 
     name: str
@@ -96,7 +97,7 @@ class Policies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CiSettings:
-    """`[ci]`: what a quick run of every op takes, and the bounds of a thorough one."""
+    """`[ci]`: what a quick run of every op takes, and the bounds of a thorough one; decides nothing here."""
 
     quick_dtypes: tuple[str, ...] = ("float32",)
     thorough_timeout: int = 3600

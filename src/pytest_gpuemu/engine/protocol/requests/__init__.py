@@ -22,9 +22,19 @@ REQUESTS: dict[str, type[Any]] = {
 }
 
 
+# Requests of the protocol that this daemon leaves to pytest, which runs the tests: what to do instead.
+LEFT_TO_PYTEST: dict[str, str] = {
+    "RunCi": "run pytest, whose exit status is the answer: pytest --gpuemu-fuzz=N --gpuemu-lint; FuzzOp runs "
+    "one op that gpuemu.toml lets the daemon run",
+    "GetCiSummary": "pytest --gpuemu-json=FILE writes it; ListResults and ListFailures say what is stored",
+}
+
+
 def read_request(message: Mapping[str, Any]) -> Any:
     """The request that a decoded message is: an object of one of REQUESTS. Raises ProtocolError."""
     kind = message.get("type")
+    if isinstance(kind, str) and kind in LEFT_TO_PYTEST:
+        raise ProtocolError(f"the daemon does not answer {kind}: {LEFT_TO_PYTEST[kind]}")
     if not isinstance(kind, str) or kind not in REQUESTS:
         raise ProtocolError(
             f"type = {shortened(kind)} is no request; {did_you_mean(str(kind)[:40], REQUESTS)}"
