@@ -38,7 +38,7 @@ class _Ran:
     @property
     def signature(self) -> Signature | None:
         if self.verdict is not None:
-            return signature_of(self.verdict) if self.verdict.failed else None
+            return signature_of(self.verdict, self.case) if self.verdict.failed else None
         error = self.called.error
         if error is None or isinstance(error, CannotRunHere):
             return None

@@ -102,7 +102,7 @@ def minimize_failure(
                 outcome.plan.seed,
                 outcome.plan.edits,
                 runs.signature,
-                failure=_signature(error),
+                failure=_signature(error, cases),
                 strategy=session.settings.strategy if budget.asked else None,
                 max_cases=budget.cases,
                 time_s=budget.time_s,
@@ -153,7 +153,7 @@ class _Runs:
     def signature(self, case_id: str) -> Signature | None:
         """How the case fails; None where it does not, or cannot run."""
         error = self.error(case_id)
-        return None if error is None else _signature(error)
+        return None if error is None else _signature(error, self.cases)
 
     def error(self, case_id: str) -> BaseException | None:
         """What the test function raised for the case, or its second runs did."""
@@ -178,9 +178,10 @@ class _Runs:
         return None
 
 
-def _signature(error: BaseException) -> Signature:
+def _signature(error: BaseException, cases: RunningCases) -> Signature:
+    """How the case that ran last fails."""
     if isinstance(error, KernelMismatch):
-        return signature_of(error.verdict)
+        return signature_of(error.verdict, cases.bound.judged or cases.bound.case)
     return signature_of_error(grouping.alike(error))
 
 

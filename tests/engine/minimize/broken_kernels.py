@@ -42,7 +42,7 @@ def failure_of(op: Op, kernel: Kernel, case_id: str) -> Signature | None:
     with np.errstate(all="ignore"):
         output = call_by_name(kernel, case.inputs, case.params, optional=optional_params(op))
     verdict = judge(case, output, hints=False)
-    return signature_of(verdict) if verdict.failed else None
+    return signature_of(verdict, case) if verdict.failed else None
 
 
 def failing_seed(op: Op, kernel: Kernel, wanted: Callable[[Plan], bool] = lambda plan: True) -> int:

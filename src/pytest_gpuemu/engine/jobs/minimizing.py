@@ -34,10 +34,12 @@ def minimize_run(message: Mapping[str, Any], config: Config, ask: Ask) -> dict[s
         return case, *verdict_on(case, ran, hints=False), ran
 
     def fails(case_id: str) -> Signature | None:
-        _, verdict, _, ran = run(case_id)
+        case, verdict, _, ran = run(case_id)
         if not verdict.failed:
             return None
-        return signature_of(verdict) if ran["error"] is None else signature_of_error(ran["error"]["place"])
+        return (
+            signature_of(verdict, case) if ran["error"] is None else signature_of_error(ran["error"]["place"])
+        )
 
     found = minimize(
         op,

@@ -11,14 +11,20 @@ from dataclasses import replace
 from math import prod
 from typing import Any
 
+from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.edits import Edits, read_edits, write_edits
 from pytest_gpuemu.engine.errors import ConfigError
+from pytest_gpuemu.engine.layouts import c_strides, place
 from pytest_gpuemu.engine.minimize.signature import Signature
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
+from pytest_gpuemu.engine.rng import derive_seed
 
 # A node id is one line: more kept elements than these are no simpler than a distribution's name.
 MAX_KEPT = 12
+# Rounding shows in cases of so many elements; what does not is more than that.
+_SMALL = 64
+_GUARD = 64
 
 
 class OutOfBudget(Exception):
@@ -46,12 +52,15 @@ class Attempts:
         self.failure = failure
         self.drawn = plan_case(op, plan.seed)
         self.plan = plan
-        self.edits = read_edits(op, plan.edits) if plan.edits else Edits()
+        self.edits = self._edits_of_original = read_edits(op, plan.edits) if plan.edits else Edits()
         self.cases = 0
         self._fails = fails
         self._max_cases = max_cases
         self._is_over = is_over
-        self._failed_to: set[str] = set()
+        self._known: dict[str, bool] = {}
+        self._needed: list[tuple[str, Plan]] = []
+        self._is_loose = not failure.is_rounding
+        self._looser: tuple[Plan, Edits] | None = None
 
     def accepts(self, **changes: Any) -> bool:
         """Try the smallest case with these fields of its edits changed; keep it if it fails as the first did.
@@ -68,23 +77,68 @@ class Attempts:
     def accepts_edits(self, edits: Edits) -> bool:
         """The same for whole edits."""
         edits = self._without_the_drawn(edits)
+        plan = self._plan(edits)
+        if plan is None or _content(plan) == _content(self.plan):
+            return False
+        if any(is_as_plain(thing, plan, than) for thing, than in self._needed):
+            return False
+        if self._fails_alike(plan, edits):
+            self.plan, self.edits = plan, edits
+            return True
+        return False
+
+    def needs(self, thing: str, of: Plan) -> bool:
+        """Whether the original case passes, or fails otherwise, once its `thing` is that of another plan.
+
+        Then no case that is as plain in it is accepted any more: what fails there is another bug.
+        """
+        edits = self._without_the_drawn(replace(self._edits_of_original, **_edits_for(thing, of)))
+        plan = self._plan(edits)
+        if plan is None or _content(plan) == _content(self.original) or self._fails_alike(plan, edits):
+            return False
+        self._needed.append((thing, plan))
+        return True
+
+    def restart(self) -> None:
+        """Go back to the original case. What was run is not run again."""
+        self.plan, self.edits = self.original, self._edits_of_original
+
+    def _plan(self, edits: Edits) -> Plan | None:
         text = write_edits(edits)
-        if text in self._failed_to or not _fits_an_id(text):
-            return False
+        if not _fits_an_id(text):
+            return None
         try:
-            plan = plan_case(self.op, self.original.seed, text)
+            return plan_case(self.op, self.original.seed, text)
         except ConfigError:  # no such case: a condition, the byte limit, a layout that does not fit
-            return False
-        if _content(plan) == _content(self.plan):
-            return False
+            return None
+
+    def _fails_alike(self, plan: Plan, edits: Edits) -> bool:
+        """Whether this case fails as the first did; a run, unless that is known."""
+        if plan.edits in self._known:
+            return self._known[plan.edits]
         if self.cases >= self._max_cases or self._is_over():
             raise OutOfBudget
         self.cases += 1
         found = self._fails(plan.case_id)
-        if found is None or not self.failure.is_kept_by(found):
-            self._failed_to.add(text)
+        is_alike = found is not None and self.failure.is_kept_by(found, loosely=self._is_loose)
+        if found is not None and not is_alike and not self._is_loose:
+            is_looser = self._looser is None or elements(plan) < elements(self._looser[0])
+            if is_looser and self.failure.is_kept_by(found, loosely=True):
+                self._looser = plan, edits
+        self._known[plan.edits] = is_alike
+        return is_alike
+
+    def loosen(self) -> bool:
+        """Take what looked like rounding for a wrong value from now on, where that is much smaller.
+
+        Goes to the smallest case that would have been accepted so. False where there is none, or the present
+        one is small already.
+        """
+        looser, self._looser, self._is_loose = self._looser, None, True
+        if looser is None or elements(self.plan) <= _SMALL or 2 * elements(looser[0]) > elements(self.plan):
             return False
-        self.plan, self.edits = plan, edits
+        self.plan, self.edits = looser
+        self._known = {text: True for text, is_alike in self._known.items() if is_alike}
         return True
 
     def restore(self, plan: Plan, edits: Edits) -> None:
@@ -108,6 +162,37 @@ class Attempts:
 def elements(plan: Plan) -> int:
     """How many elements the inputs have."""
     return sum(prod(shape) for shape in plan.shapes.values())
+
+
+def is_as_plain(thing: str, plan: Plan, than: Plan) -> bool:
+    """Whether a plan's dtype, layouts or params are those of another; no further layout is plain."""
+    if thing != "layouts":
+        return repr(getattr(plan, thing)) == repr(getattr(than, thing))
+    return _laid_out(plan) <= _laid_out(than)
+
+
+def _laid_out(plan: Plan) -> set[str]:
+    """The inputs and outputs that are not contiguous, whatever their layout is called: one row may be."""
+    inputs = {name for name in plan.layouts if not _is_contiguous(plan, name)}
+    outputs = {name for name, layout in plan.output_layouts.items() if layout != "contiguous"}
+    return inputs | outputs
+
+
+def _is_contiguous(plan: Plan, name: str) -> bool:
+    layout, shape = plan.layouts[name], plan.shapes[name]
+    if layout in ("contiguous", "offset"):
+        return layout == "contiguous"
+    itemsize = numpy_dtype(plan.dtypes[name]).itemsize
+    placed = place(shape, itemsize, layout, _GUARD, derive_seed(plan.seed, f"layout/{name}"))
+    steps = zip(shape, placed.strides, c_strides(shape), strict=True)
+    return all(size < 2 or found == step * itemsize for size, found, step in steps)
+
+
+def _edits_for(thing: str, of: Plan) -> dict[str, Any]:
+    """The edits that give a case the dtype, layouts or params of another plan."""
+    if thing == "layouts":
+        return {"layouts": {**of.output_layouts, **of.layouts}}
+    return {thing: getattr(of, thing)}
 
 
 def _content(plan: Plan) -> tuple[object, ...]:

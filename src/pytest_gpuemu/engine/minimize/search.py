@@ -5,7 +5,9 @@ Here: the order of the passes, the strategies, and what is handed back. Elsewher
 
 Each try is a run of the user's kernel, so the order is that of what a run saves: everything plain at once,
 which settles most bugs in one run; smaller dims, which make every later run cheap; then what is left of
-dtype, layouts, params and values, one by one; and the dims again, as a plainer case may shrink further.
+dtype, layouts, params and values, one by one; and the dims again, as a plainer case may shrink further. Then,
+for each thing that has become plain, the original is run with that alone made plain: where it passes, another
+bug was found on the way, and the search begins again with that thing left as it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from dataclasses import dataclass
 
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 from pytest_gpuemu.engine.minimize import layouts, params, values
-from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget
+from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget, is_as_plain
 from pytest_gpuemu.engine.minimize.dims import shrink_dims
 from pytest_gpuemu.engine.minimize.dtype import PLAINEST_FIRST, simplify_dtype
 from pytest_gpuemu.engine.minimize.layouts import simplify_layouts
@@ -29,6 +31,7 @@ from pytest_gpuemu.engine.plan import Plan, plan_case
 
 STRATEGIES = ("default", "binary-search-dims", "binary-search-values")
 MAX_CASES = 100
+_MOST_RESTARTS = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +98,9 @@ def minimize(
         max_cases - cases,
         lambda: time_s is not None and clock() - started >= time_s,
     )
-    is_complete = True
-    try:
-        _search(attempts, strategy)
-    except OutOfBudget:
-        is_complete = False
+    is_complete = _is_searched(attempts, strategy)
+    if attempts.loosen():
+        is_complete = is_complete and _is_searched(attempts, strategy)
     return Minimized(original=plan, plan=attempts.plan, cases=cases + attempts.cases, is_complete=is_complete)
 
 
@@ -113,6 +114,15 @@ _SIMPLIFY = (
 )
 
 
+def _is_searched(attempts: Attempts, strategy: str | None) -> bool:
+    """Search; False where the budget ended it."""
+    try:
+        _search(attempts, strategy)
+    except OutOfBudget:
+        return False
+    return True
+
+
 def _search(attempts: Attempts, strategy: str | None) -> None:
     """All passes until none finds anything."""
     if strategy == "binary-search-dims":
@@ -124,6 +134,28 @@ def _search(attempts: Attempts, strategy: str | None) -> None:
             pass
         keep_few(attempts)
         return
+    _shrink(attempts)
+    for _ in range(_MOST_RESTARTS):
+        if not _has_lost_a_need(attempts):
+            return
+        attempts.restart()
+        _shrink(attempts)
+
+
+def _has_lost_a_need(attempts: Attempts) -> bool:
+    """Whether something is plain now without which the original case does not fail: another bug is shown.
+
+    Each thing costs a run of the original's size, so it is asked at the end.
+    """
+    original, found = attempts.original, attempts.plan
+    return any(
+        attempts.needs(thing, found)
+        for thing in ("layouts", "dtype", "params")
+        if not is_as_plain(thing, original, found)
+    )
+
+
+def _shrink(attempts: Attempts) -> None:
     _plain_at_once(attempts)
     again = thorough = True
     while again:

@@ -1,17 +1,20 @@
 """Signatures: in which way a case fails, so that a smaller case can be asked to fail in the same way.
 
 Here: the signature of a verdict and of an exception, and which smaller failure counts as the same kind.
-Elsewhere: what is wrong with an output (verdict.py), telling users of it (report.py).
+Elsewhere: what is wrong with an output (verdict.py), how it is related to the right one (relations.py),
+telling users of it (report.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from pytest_gpuemu.engine import dtypes
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.minimize.relations import Relations
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Comparison, Verdict
 
@@ -20,6 +23,8 @@ _GROSS = 2.0**-8
 _GROSS_ROUNDOFFS = 8
 # Blocks of a kernel begin at multiples of this.
 _BLOCK = 8
+# Rounding errs to both sides: of so many wrong elements at least this share to the rarer one.
+_ENOUGH_ROUNDED, _LEAST_SHARE = 8, 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +35,9 @@ class Signature:
     for an exception its type and place. how says for each kind of wrong value that it occurs: "nan", "inf",
     "lost" (the reference is not finite, the output differs), "slight" or "gross" (finite, and the largest
     error below or above 1/256 of the largest reference value, or 8 unit roundoffs of the output's dtype).
-    in_tail: every exceeding element lies behind some index of an axis and all indices behind it are hit;
-    beyond_block: that index is a multiple of 8.
+    in_tail: every exceeding element lies behind some index of an axis, or of memory, and all indices behind
+    it are hit; beyond_block: that index is a multiple of 8. is_rounding: many elements are slightly wrong,
+    some too large and some too small. relations are those of a verdict whose case is known.
     """
 
     first: str
@@ -40,27 +46,34 @@ class Signature:
     in_tail: bool = False
     beyond_block: bool = False
     is_everywhere: bool = False
+    is_rounding: bool = False
+    relations: Relations | None = field(default=None, repr=False, compare=False)
 
-    def is_kept_by(self, smaller: Signature) -> bool:
+    def is_kept_by(self, smaller: Signature, *, loosely: bool = False) -> bool:
         """Whether a smaller case that fails like that still shows this failure, and nothing else.
 
         It may lose side effects (a broken invariant) but not the first finding, and gain none. A gross error
         may not become a slight one. A wrong tail may become everything that is left; what was wrong
-        elsewhere may not become a tail behind a block.
+        elsewhere may not become a tail behind a block. A relation to the right output stays. What looks like
+        rounding stays slight, but not loosely: an element that a long row lacks looks like it, too.
         """
         if self.first not in smaller.kinds or not smaller.kinds <= self.kinds:
             return False
         if self.how and smaller.how:
-            grown = {"gross"} if "slight" in self.how else set()
+            grown = {"gross"} if "slight" in self.how and (loosely or not self.is_rounding) else set()
             if not smaller.how <= self.how | grown or smaller.how.isdisjoint(self.how | grown):
                 return False
-        if self.in_tail:
-            return smaller.in_tail or smaller.is_everywhere
-        return not smaller.beyond_block
+        if self.in_tail and not (smaller.in_tail or smaller.is_everywhere):
+            return False
+        if not self.in_tail and smaller.beyond_block:
+            return False
+        if self.relations is None or smaller.relations is None:
+            return True
+        return all(smaller.relations.allow(relation) for relation in self.relations.shown)
 
 
-def signature_of(verdict: Verdict) -> Signature:
-    """The signature of a failed verdict."""
+def signature_of(verdict: Verdict, case: Case | None = None) -> Signature:
+    """The signature of a failed verdict. Without its case nothing is known of relations."""
     kinds = [f"{finding.kind} {finding.output or ''}".strip() for finding in verdict.findings]
     wrong = [comparison for comparison in verdict.comparisons if comparison.stats.num_exceeding]
     masks = [comparison.exceeding for comparison in wrong if comparison.exceeding is not None]
@@ -73,6 +86,8 @@ def signature_of(verdict: Verdict) -> Signature:
         in_tail=in_tail,
         beyond_block=in_tail and all(start is not None and start % _BLOCK == 0 for start in starts),
         is_everywhere=bool(masks) and all(bool(mask.all()) for mask in masks),
+        is_rounding=bool(wrong) and all(_is_rounding(comparison) for comparison in wrong),
+        relations=None if case is None else Relations(case, verdict),
     )
 
 
@@ -109,10 +124,25 @@ def _gross_share(dtype: str) -> float:
     return max(_GROSS, _GROSS_ROUNDOFFS * dtypes.properties(dtype).unit_roundoff)
 
 
+def _is_rounding(comparison: Comparison) -> bool:
+    """Whether the errors are slight and of both signs."""
+    mask = comparison.exceeding
+    if mask is None or comparison.output is None or comparison.reference is None:
+        return False
+    if set(_how(comparison)) != {"slight"}:
+        return False
+    output, reference = np.asarray(comparison.output[mask], dtype=np.float64), comparison.reference[mask]
+    above = int(np.count_nonzero(output > reference))
+    return output.size >= _ENOUGH_ROUNDED and min(above, output.size - above) >= _LEAST_SHARE * output.size
+
+
 def _tail_start(mask: Array) -> int | None:
-    """The index of some axis at which the wrong tail begins; None where the elements are no tail."""
+    """The index of some axis, or in memory, at which the wrong tail begins; None where there is no tail."""
     for axis, size in enumerate(mask.shape):
         hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
         if hit.size and hit[0] >= 2 and hit.size == size - hit[0]:
             return int(hit[0])
+    hit = np.flatnonzero(mask)
+    if hit.size and hit[0] >= 2 and hit.size == mask.size - hit[0]:
+        return int(hit[0])
     return None
