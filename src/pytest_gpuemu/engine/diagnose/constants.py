@@ -1,6 +1,6 @@
 """Names for a number that a kernel's output is off by: 2, the square root of a dim, N/(N - 1).
 
-Here: the simple expressions of a case's dims and params. Elsewhere: measuring the number (how.py).
+Here: the simple expressions of a case's dims and params. Elsewhere: measuring the number (relations/).
 """
 
 from __future__ import annotations

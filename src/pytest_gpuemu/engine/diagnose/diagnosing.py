@@ -10,7 +10,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Diagnosis, Suspicion
 from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
-from pytest_gpuemu.engine.diagnose.how import find_relations, told_apart
+from pytest_gpuemu.engine.diagnose.relations import find_relations, told_apart
 from pytest_gpuemu.engine.diagnose.search import MOST_SECONDS, find_shown
 from pytest_gpuemu.engine.diagnose.slices import slice_to_show
 from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect

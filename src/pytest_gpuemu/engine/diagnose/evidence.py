@@ -2,7 +2,7 @@
 
 Here: the wrong output of a verdict beside its reference, and the test that a suspicion has to pass: computed
 again with the suspected bug in it, the reference must give what the kernel gave, where that was wrong and
-where it was right. Elsewhere: the suspicions (how.py, inputs.py, rewrites.py).
+where it was right. Elsewhere: the suspicions (search.py).
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ _LEFT = 1 / 16
 _MOST_BITS, _NONFINITE_BITS = 16.0, 2.0
 ENOUGH_BITS = 12.0
 _MOST_OF_NONFINITE = 0.75 * ENOUGH_BITS
+# Numbers that many bugs give.
+_COMMON = (0.0, 1.0, -1.0)
 _MOST_ELEMENTS = 2**13
 _SAMPLED = 64
 
@@ -89,9 +91,7 @@ class Wrong:
             small = np.fmax(self.error * _LEFT, np.fmin(self.allowed, self.error / 3))
             small = np.where(finite, small, 2.0**-8 * np.nan_to_num(np.abs(self.output), posinf=0.0))
             explained = left[wrong] <= small[wrong]
-            scale = np.abs(self.reference)
-            slack = 3 * self.error + 4 * unit + 2.0**-15 * scale + 2.0**-22 * _largest(scale)
-            kept = moved[right] <= slack[right]
+            kept = moved[right] <= self._slack(unit)[right]
             gain = np.log2(self.error[wrong] / np.fmax(np.fmax(left[wrong], unit[wrong] / 2), 1e-300))
         gain = np.where(explained & finite[wrong], np.clip(gain, 0.0, _MOST_BITS), 0.0)
         # NaNs and infinities are made by many bugs: that they are in their places tells little.
@@ -99,12 +99,27 @@ class Wrong:
         most = _MOST_OF_NONFINITE if right.any() else _MOST_OF_NONFINITE / 2
         counted = float(np.nan_to_num(gain, nan=0.0, posinf=_MOST_BITS).sum())
         if wrong.sum() > 1 and np.ptp(self.output[wrong]) == 0:  # one number has many causes
-            counted = min(counted, most)
+            number = self.output[wrong][0]
+            counted = min(counted, most if number in _COMMON else max(most, float(gain.max())))
         return Agreement(
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,
             bits=counted + min(others, most),
         )
+
+    def share_kept(self, suspected: Float64Array) -> float:
+        """The share of all elements that are the reference's in suspected as well; what is NaN there alone,
+        where memory is not known, counts as such."""
+        values = suspected.reshape(-1)[self.at]
+        with np.errstate(all="ignore"):
+            unit = _ulp(np.fmax(np.abs(values), np.abs(self.reference)), self.dtype)
+            kept = _distance(self.reference, values) <= self._slack(unit)
+        return float((kept | (np.isnan(values) & ~np.isnan(self.output))).mean())
+
+    def _slack(self, unit: Float64Array) -> Float64Array:
+        """How far a right element may move by a bug that is none for it."""
+        scale = np.abs(self.reference)
+        return 3 * self.error + 4 * unit + 2.0**-15 * scale + 2.0**-22 * _largest(scale)
 
     def _may_agree(self, suspected: Array) -> bool:
         """Whether most of a few wrong elements agree: what is cheap to ask rules out most suspicions."""
@@ -118,12 +133,14 @@ class Wrong:
 
 def wrong_outputs(verdict: Verdict) -> list[Wrong]:
     """The outputs whose values are wrong, where the verdict still has its arrays."""
-    return [wrong for comparison in verdict.comparisons if (wrong := _wrong(comparison)) is not None]
+    wrong = [x for x in verdict.comparisons if x.exceeding is not None and x.exceeding.any()]
+    return [one for x in wrong if (one := beside_reference(x)) is not None]
 
 
-def _wrong(comparison: Comparison) -> Wrong | None:
+def beside_reference(comparison: Comparison) -> Wrong | None:
+    """One output beside its reference, though none of its elements may be wrong; None without its arrays."""
     mask, output, reference = comparison.exceeding, comparison.output, comparison.reference
-    if mask is None or output is None or reference is None or not mask.any():
+    if mask is None or output is None or reference is None or not mask.size:
         return None
     flat = mask.reshape(-1)
     at = _looked_at(flat)

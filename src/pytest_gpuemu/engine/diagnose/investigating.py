@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.coverage import campaign_seeds
 from pytest_gpuemu.engine.diagnose.confirm import elements, find_condition, smallest, with_edits
 from pytest_gpuemu.engine.diagnose.diagnosing import diagnosis_of, look_at
 from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
+from pytest_gpuemu.engine.diagnose.search import refuted
 from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
@@ -85,6 +86,7 @@ def investigate(
         work.fails(plan, seen, "further")
     if not failed and not passed:
         work.draw(case.plan.seed)
+    seen = work.without_refuted(seen)
     condition = find_condition(
         case.op,
         [*failed, *work.failed] if failed else [case.plan, *work.failed],
@@ -102,6 +104,7 @@ class _Investigation:
         self.cases = 0
         self.failed: list[Plan] = []
         self.passed: list[Plan] = []
+        self.plain_pass: Observed | None = None
         self._run = run
         self._max_cases = max_cases
         self._clock = clock
@@ -126,9 +129,22 @@ class _Investigation:
         if observed.verdict.failed and seen is not None and self._clock() < self._deadline:
             found = look_at(observed.case, observed.verdict, self.search_s(elements(plan) <= _LARGE))
             seen.append(replace(found, role=role))
+        if role == "plain" and observed.verdict.passed:
+            self.plain_pass = observed
         if seen is not None:
             (self.failed if observed.verdict.failed else self.passed).append(plan)
         return observed.verdict.failed
+
+    def without_refuted(self, seen: list[Seen]) -> list[Seen]:
+        """What was seen, without the suspected bugs under which the plain case would not have passed."""
+        right = self.plain_pass
+        if right is None:
+            return seen
+        found = {
+            one.text: one for case in seen if case.plan.dims == right.case.plan.dims for one in case.shown
+        }
+        gone = refuted(right.case, right.verdict, found.values(), self.search_s())
+        return [replace(case, shown=[one for one in case.shown if one.text not in gone]) for case in seen]
 
     def draw(self, seed: int) -> None:
         """Run further cases of the op, as a campaign does, to tell what passes from what fails."""

@@ -1,8 +1,8 @@
 """Suspicions of the lanes beyond the end of an axis: those that a missing mask lets into a reduction.
 
-Here: the case with an axis lengthened to a multiple of a block, by zeros or by the memory that lies there,
-and the reference on it whose reductions leave these lanes out, but for one or all of them. Elsewhere: reading
-that memory (memory.py), the steps of the reference (program.py).
+Here: the case with an axis lengthened to a multiple of a block by the memory that lies there, and the
+reference on it whose reductions leave these lanes out, but for one or all of them. Elsewhere: reading
+that memory (memory.py), lanes that hold a number (lanes.py), the steps of the reference (program.py).
 """
 
 from __future__ import annotations
@@ -14,24 +14,20 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose import memory
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
 from pytest_gpuemu.engine.diagnose.steps import BLOCKS, described, reduced_axis, restricted, scalar_place
 from pytest_gpuemu.engine.op import Array
 
-_MEMORY = "hold what lies behind in memory"
-_ZEROS, _SENTINEL = "hold 0", "hold -10000 in place of -infinity"
-_NUMBERS = {_ZEROS: 0.0, _SENTINEL: -1e4}
+_ROUNDING = 2.0**-30
 
 
 def padding_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     """For each dim that some step reduces: its lanes up to the next multiple of each block take part."""
     names = [x.name for x in case.op.inputs]
-    fills: list[tuple[str, str | None]] = [(_ZEROS, None), (_MEMORY, None)]
-    if any(step.name in ("exp", "maximum.reduce") for step in steps):
-        fills.append((_SENTINEL, None))
+    owners: list[str | None] = [None]
     if len(names) > 1:
-        fills += [(_MEMORY, name) for name in names]
+        owners += names
     for dim, size in case.plan.dims.items():
         reducing = [step for step in steps if _length(step) == size]
         if not reducing or size < 1:
@@ -40,19 +36,19 @@ def padding_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         for length in lengths:
             if length == size:
                 continue
-            for fill, owner in fills:
-                inputs = _lengthened(case, dim, length, fill, owner)
-                if inputs is None:
+            for owner in owners:
+                inputs = _lengthened(case, dim, length, owner)
+                if inputs is None or not _Run(case, dim, size, length, inputs, None, leaks=False).is_right():
                     continue
                 of = "" if owner is None else f" of {owner}"
-                where = f"the lanes{of} from {dim} = {size} up to {length}, which {fill}, take part"
+                which = f"the lanes{of} from {dim} = {size} up to {length}"
                 for leaking in (None, *reducing) if owner is None else (None,):
                     at = "in the reductions" if leaking is None else f"in {described(leaking)}"
                     yield Hypothesis(
-                        kind="init" if fill == _SENTINEL else "tail",
-                        text=f"{where} {at}",
+                        kind="tail",
+                        text=f"{which}, which hold what lies behind in memory, take part {at}",
                         outputs=_Run(case, dim, size, length, inputs, leaking),
-                        has_unknown=fill == _MEMORY,
+                        has_unknown=True,
                     )
 
 
@@ -67,9 +63,24 @@ class _Run:
         length: int,
         inputs: Mapping[str, Array],
         leaking: Step | None,
+        *,
+        leaks: bool = True,
     ) -> None:
         self.case, self.dim, self.size, self.length = case, dim, size, length
-        self.inputs, self.leaking = inputs, leaking
+        self.inputs, self.leaking, self.leaks = inputs, leaking, leaks
+
+    def is_right(self) -> bool:
+        """Whether it gives the reference's own outputs, as it must where no lane takes part: one that uses
+        the size itself, as the root of it for a scale, does not."""
+        right, found = altered(self.case), self()
+        if right is None or found is None:
+            return False
+        return all(
+            name in found
+            and found[name].shape == array.shape
+            and np.allclose(found[name], array, rtol=_ROUNDING, atol=0.0, equal_nan=True)
+            for name, array in right.items()
+        )
 
     def __call__(self) -> Outputs | None:
         found = run_with(self.case, self._step, clamps=True, inputs=self.inputs, dims={self.dim: self.length})
@@ -78,7 +89,8 @@ class _Run:
         return {name: self._cropped(array) for name, array in found.items()}
 
     def _step(self, step: Step) -> Any:
-        if _length(step) == self.length and self.leaking is not None and step.number != self.leaking.number:
+        is_leaking = self.leaks and (self.leaking is None or step.number == self.leaking.number)
+        if _length(step) == self.length and not is_leaking:
             return restricted(step, slice(0, self.size))
         place = scalar_place(step)
         if place is not None and abs(step.args[place] - self.length) in (0, 1, 2):
@@ -96,10 +108,10 @@ def _length(step: Step) -> int | None:
     return None if axis is None else int(step.args[0].shape[axis])
 
 
-def _lengthened(case: Case, dim: str, length: int, fill: str, owner: str | None) -> dict[str, Array] | None:
+def _lengthened(case: Case, dim: str, length: int, owner: str | None) -> dict[str, Array] | None:
     """The inputs with every axis of that dim lengthened; None where the memory there is not known.
 
-    With an owner the lanes of that input alone hold the fill, those of the others 0.
+    With an owner the lanes of that input alone hold what lies there, those of the others 0.
     """
     found: dict[str, Array] = {}
     for x in case.op.inputs:
@@ -110,13 +122,13 @@ def _lengthened(case: Case, dim: str, length: int, fill: str, owner: str | None)
             return None
         array = case.originals[x.name]
         shape = tuple(length if axis in axes else size for axis, size in enumerate(array.shape))
-        if fill == _MEMORY and owner in (None, x.name):
+        if owner in (None, x.name):
             behind = memory.read(case, x.name, memory.true_strides(case, x.name), shape)
             if behind is None:
                 return None
             found[x.name] = behind
         else:
-            padded = np.full(shape, _NUMBERS.get(fill, 0.0))
+            padded = np.zeros(shape)
             padded[tuple(map(slice, array.shape))] = array
             found[x.name] = padded
     return found if owner is None or owner in found else None

@@ -7,26 +7,36 @@ padding.py, rewrites.py, fitting.py, precision.py), what agreement means (eviden
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Agreement, Wrong
+from pytest_gpuemu.engine.diagnose.evidence import (
+    ENOUGH_BITS,
+    Agreement,
+    Wrong,
+    as_float64,
+    beside_reference,
+)
 from pytest_gpuemu.engine.diagnose.fitting import fitted_hypotheses
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
 from pytest_gpuemu.engine.diagnose.inputs import input_hypotheses
+from pytest_gpuemu.engine.diagnose.lanes import lane_hypotheses
 from pytest_gpuemu.engine.diagnose.padding import padding_hypotheses
 from pytest_gpuemu.engine.diagnose.precision import precision_hypotheses
 from pytest_gpuemu.engine.diagnose.program import record
 from pytest_gpuemu.engine.diagnose.rewrites import step_hypotheses
 from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.verdict import Verdict
 
 MOST_SECONDS = 1.0
 _MOST_ELEMENTS = 2**18
 # What is known only in part (memory of others) must still say something of so many of the wrong elements.
 _LEAST_KNOWN = 0.5
+# A case passes, so that a bug which moves more of its elements than rounding may be off is not there.
+_PASSING_KEPT = 0.99
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +86,31 @@ def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) ->
     return found
 
 
+def refuted(case: Case, verdict: Verdict, shown: Iterable[Shown], time_s: float = MOST_SECONDS) -> set[str]:
+    """Those of the suspected bugs, by their text, that a case refutes which the kernel passes.
+
+    With such a bug the kernel would give something else there. The case is of the same sizes as the one that
+    the bugs were found with, since their texts name these.
+    """
+    texts = {one.text for one in shown}
+    outputs = [found for x in verdict.comparisons if (found := beside_reference(x)) is not None]
+    started = time.thread_time()
+    found: set[str] = set()
+    if not texts or not outputs:
+        return found
+    with np.errstate(all="ignore"):
+        for hypothesis in _of_every_reference(case, [], []):
+            if time.thread_time() - started > time_s:
+                break
+            if hypothesis.text not in texts or (computed := hypothesis.outputs()) is None:
+                continue
+            for right in outputs:
+                suspected = _cropped(computed.get(right.name), right.shape)
+                if suspected is not None and right.share_kept(as_float64(suspected)) < _PASSING_KEPT:
+                    found.add(hypothesis.text)
+    return found
+
+
 def _of_every_reference(case: Case, wrongs: list[Wrong], found: list[Shown]) -> Iterator[Hypothesis]:
     """The suspicions of the first reference, and as long as nothing was found of the others."""
     for reference in case.op.references:
@@ -91,6 +126,7 @@ def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     yield from step_hypotheses(case, steps)
     if len(wrongs) == 1:
         yield from fitted_hypotheses(case, wrongs[0], steps)
+    yield from lane_hypotheses(case, steps)
     yield from padding_hypotheses(case, steps)
     yield from precision_hypotheses(case, steps)
 

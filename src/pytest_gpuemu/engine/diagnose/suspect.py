@@ -1,7 +1,7 @@
 """The suspicion: which cause where, how and when agree on.
 
 Here: what each clue is evidence for, and the choice. It is silent where the clues say nothing or contradict
-each other. Elsewhere: the clues (where.py, how.py, when.py), the suspected bugs that were computed
+each other. Elsewhere: the clues (where.py, relations/, when.py), the suspected bugs that were computed
 (search.py).
 """
 
@@ -245,7 +245,9 @@ def _by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     weak = [_best_by_kind(one, enough=False) for one in seen if one.searched]
     if len(weak) < 2:
         return None
-    common = set.intersection(*map(set, weak)) - _NEED_NUMBERS
+    common = set.intersection(*map(set, weak))
+    if any({"nan made", "inf made"} & {clue.kind for clue in one.how} for one in seen if one.searched):
+        common -= _NEED_NUMBERS
     common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
     return _chosen(common, weak, Counter(common), needs) if 0 < len(common) <= _MOST_WEAK else None
 

@@ -1,6 +1,6 @@
 """Where the wrong elements lie: the simplest place that holds all of them.
 
-Here: the mask of wrong elements, read as places. Elsewhere: how they are wrong (how.py).
+Here: the mask of wrong elements, read as places. Elsewhere: how they are wrong (relations/).
 """
 
 from __future__ import annotations

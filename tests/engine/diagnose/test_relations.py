@@ -5,7 +5,7 @@ from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.diagnose.constants import name_of
 from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
-from pytest_gpuemu.engine.diagnose.how import find_relations
+from pytest_gpuemu.engine.diagnose.relations import find_relations
 from pytest_gpuemu.engine.judge import judge
 
 ADD = define_op(

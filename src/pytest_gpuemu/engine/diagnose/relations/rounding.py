@@ -1,0 +1,91 @@
+"""Rounding: to a narrower dtype, on the way, in the wrong direction, or the upper bits of an integer lost.
+
+Here: what the errors tell by their size. Elsewhere: a step that is rounded (precision.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pytest_gpuemu.engine import dtypes
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.diagnosis import Clue
+from pytest_gpuemu.engine.diagnose.evidence import Wrong
+from pytest_gpuemu.engine.diagnose.program import record
+from pytest_gpuemu.engine.diagnose.relations.clue import clue_of, holds
+from pytest_gpuemu.engine.diagnose.steps import reduced_axis
+from pytest_gpuemu.engine.op import Float64Array
+from pytest_gpuemu.engine.verdict import Comparison
+
+_LOWER = ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
+# Errors below this share of the largest reference value of the output are what rounding on the way makes.
+_SLIGHT = 2.0**-6
+# Neighbouring errors, by the value of an input, are this alike where the error is a smooth function of it.
+_SMOOTH, _FEWEST_OF_A_CURVE = 0.8, 32
+
+
+def wrapped(wrong: Wrong, comparison: Comparison) -> Iterator[Clue]:
+    """Integers that lost their upper bits."""
+    if comparison.output is None or comparison.output.dtype.kind not in "iu":
+        return
+    right = wrong.reference
+    if not np.isfinite(right).all():
+        return
+    for kind in ("int8", "uint8", "int16", "uint16", "int32"):
+        narrowed = right.astype(np.int64).astype(kind).astype(np.float64)
+        given = wrong.output[wrong.exceeding]
+        if np.array_equal(narrowed[wrong.exceeding], given):
+            yield clue_of("narrowed", wrong, f"output = reference as {kind}", 1.0, dtype=kind)
+            return
+
+
+def narrower(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
+    """The reference, rounded to a narrower dtype."""
+    if not dtypes.is_floating(wrong.dtype):
+        return
+    own = dtypes.properties(wrong.dtype).unit_roundoff
+    for dtype in _LOWER:
+        if dtypes.properties(dtype).unit_roundoff <= own:
+            continue
+        rounded = reference.astype(dtypes.numpy_dtype(dtype)).astype(np.float64)
+        if holds(wrong, rounded):
+            yield clue_of("rounded", wrong, f"output = reference rounded to {dtype}", 1.0, dtype=dtype)
+            return
+
+
+def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
+    """Errors of both signs, small beside the values: what rounding makes."""
+    given, right = wrong.output[wrong.exceeding], wrong.reference[wrong.exceeding]
+    if not dtypes.is_floating(wrong.dtype) or not (np.isfinite(given) & np.isfinite(right)).all():
+        return
+    finite = np.abs(wrong.reference[np.isfinite(wrong.reference)])
+    largest = float(finite.max()) if finite.size else 0.0
+    error = wrong.error[wrong.exceeding]
+    if largest == 0 or float(error.max()) > _SLIGHT * largest:
+        return
+    share = float(error.max()) / largest
+    is_pointwise = all(reduced_axis(step) is None and "." not in step.name for step in record(case))
+    is_pointwise &= bool(np.ptp(given) > 0)
+    for name, array in case.originals.items():
+        if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE and is_pointwise:
+            at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
+            signed = (given - right)[np.argsort(at, kind="stable")]
+            if float(np.sum(signed[1:] * signed[:-1])) > _SMOOTH * float(np.sum(signed * signed)):
+                yield clue_of(
+                    "smooth",
+                    wrong,
+                    f"the error is small and a smooth function of {name}: another formula, not rounding",
+                    1.0,
+                    input=name,
+                )
+                return
+    yield clue_of(
+        "slight",
+        wrong,
+        f"the errors are small: at most {share:.2g} of the largest value (2**{np.log2(share):.1f})",
+        1.0,
+        share=share,
+        positive=float((given > right).mean()),
+    )
