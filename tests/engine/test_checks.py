@@ -89,3 +89,13 @@ def test_a_view_of_the_input_is_aliased_and_a_copy_is_not():
     x = torch.from_numpy(np.ascontiguousarray(case.inputs["x"]))
     assert kinds(case, x, x.view(x.shape)) == ["Aliased"]
     assert kinds(case, x, x.clone()) == []
+
+
+@pytest.mark.parametrize("change", ["x.t_()", "x.resize_(2, 2)", "x.unsqueeze_(0)"])
+def test_a_shape_that_is_changed_in_place_is_a_modified_input(change):
+    """Guards: comparing arrays of two shapes raised NumPy's broadcast error instead of giving a verdict."""
+    case, x, y = case_with_outputs()
+    exec(change, {"x": x})
+    (finding,) = judge(case, y, inputs={"x": x}, device="cpu").findings
+    assert finding.kind == "InputModified"
+    assert "the shape was changed in place from [3, 5] to" in finding.message

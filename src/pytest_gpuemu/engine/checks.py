@@ -70,9 +70,15 @@ def modified_inputs(case: Case, handed: Mapping[str, Any] | None = None) -> list
 
 def modified_input(name: str, given: Array, before: Array) -> Finding | None:
     """The finding where an input is not what it was before."""
-    if _same_bits(given, before):
-        return None
+    if given.shape != before.shape:  # x.shape = ..., x.t_(), x.resize_(...)
+        return Finding(
+            kind="InputModified",
+            message=f"input {name}: the shape was changed in place from {list(before.shape)} "
+            f"to {list(given.shape)}; let the kernel reshape a view of its own",
+        )
     mask = _bits(given) != _bits(before)
+    if not mask.any():
+        return None
     changed = [tuple(int(i) for i in index) for index in np.argwhere(mask)[:_SHOWN]]
     shown = ", ".join(f"{name}{list(i)} {before[i].item()!r} -> {given[i].item()!r}" for i in changed)
     more = ", ..." if np.count_nonzero(mask) > _SHOWN else ""
@@ -144,10 +150,6 @@ def misplaced_outputs(outputs: Mapping[str, Any], device: str) -> list[Finding]:
         for name, array in outputs.items()
         if (found := arrays.device_of(array)) != device
     ]
-
-
-def _same_bits(given: Array, before: Array) -> bool:
-    return given.shape == before.shape and bool(np.array_equal(_bits(given), _bits(before)))
 
 
 def _bits(array: Array) -> Array:

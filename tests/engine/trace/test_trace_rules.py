@@ -286,6 +286,47 @@ def test_a_row_view_of_an_exact_copy_shares_its_error():
     assert not error[1:].any()
 
 
+@pytest.mark.parametrize(
+    "view",
+    [
+        lambda y: y.reshape(-1),
+        lambda y: y.T,
+        lambda y: y.T[1:],
+        lambda y: np.swapaxes(y, 0, 1),
+        lambda y: np.split(y, [4], axis=1)[1],
+        lambda y: y.reshape(3, 2, 9)[:, 1].reshape(3, 3, 3),
+    ],
+)
+def test_what_is_written_through_a_view_of_an_exact_array_has_its_error_there(view):
+    """Guards: the array stayed exact, and a correct kernel failed by a rounding."""
+    marks = np.abs(X)
+    view(marks)[...] = np.nan
+
+    def reference(x):
+        y = np.abs(x)
+        view(y)[...] /= 3
+        return y
+
+    error = error_of(reference, x=X)
+    assert ((error > 0) == np.isnan(marks)).all()
+
+
+@pytest.mark.parametrize(
+    "scalar",
+    [
+        lambda x: np.exp(x).sum().astype(np.float64),
+        lambda x: np.take(np.exp(x).ravel(), 3),
+        lambda x: np.nan_to_num(np.exp(x).sum()),
+    ],
+)
+@pytest.mark.parametrize("spread", [np.broadcast_to, lambda s, shape: np.tile(s.reshape(1, 1), shape)])
+def test_a_scalar_keeps_its_error_where_it_is_rearranged(scalar, spread):
+    """Guards: NumPy's scalars took the place of 0-d errors, and rearranging took these for exact."""
+    error = error_of(lambda x: spread(scalar(x), x.shape), x=X)
+    assert (error == error_of(scalar, x=X)).all()
+    assert error.all()
+
+
 def test_asarray_keeps_the_error():
     def reference(x):
         return np.asarray(np.array([np.ascontiguousarray(np.exp(row)) for row in x]), dtype=np.float64)

@@ -6,6 +6,7 @@ Elsewhere: rearranging whole arrays (structural.py).
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -45,7 +46,7 @@ def get_item(x: Traced, index: Any) -> Traced:
             return Traced(x.run, value, np.asarray(x.error[plain]), x.leaf)
         # A view may yet be written to, so it makes no promise about its sign.
         is_view = isinstance(value, np.ndarray) and value.base is not None
-        return Traced(x.run, value, 0.0, x.leaf, parent=(x, plain) if is_view else None)
+        return Traced(x.run, value, 0.0, x.leaf, parent=(x, itemgetter(plain)) if is_view else None)
     if len(undecided) > 1 or (isinstance(index, tuple) and undecided[0].value.dtype == bool):
         raise Untraceable("it indexes with several computed masks or indices that rounding may change")
     error = np.array(np.broadcast_to(x.error, x.shape)[plain])

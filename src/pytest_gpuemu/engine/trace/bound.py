@@ -141,7 +141,7 @@ def _trace(
             if isinstance(called.error, Untraceable):
                 raise called.error
             raise Untraceable(
-                f"on traced arrays it raised {called.summary.splitlines()[-1]}"
+                f"on traced arrays it raised {called.summary.splitlines()[0]}"
             ) from called.error
         try:
             named = outputs_by_name(case.op, called.value)

@@ -40,10 +40,24 @@ def rearrange(run: Run, function: Callable[..., Any], args: Sequence[Any], kwarg
     errors = function(x.error, *rest, **kwargs) if isinstance(x.error, np.ndarray) else 0.0
     if isinstance(values, (list, tuple)):
         each = errors if isinstance(errors, (list, tuple)) else [0.0] * len(values)
-        return [Traced(run, v, e, x.leaf) for v, e in zip(values, each, strict=True)]
-    result = Traced(run, values, errors, x.leaf)
+
+        def part(i: int) -> Callable[[Array], Array]:
+            return lambda error: np.asarray(function(error, *rest, **kwargs)[i])
+
+        return [
+            Traced(run, v, e, x.leaf, _parent(x, v, part(i)))
+            for i, (v, e) in enumerate(zip(values, each, strict=True))
+        ]
+    parent = _parent(x, values, lambda error: np.asarray(function(error, *rest, **kwargs)))
+    result = Traced(run, values, errors, x.leaf, parent)
     result.nonnegative, result.terms, result.shrunk = x.nonnegative, x.terms, x.shrunk
     return result
+
+
+def _parent(x: Traced, value: Array, view_of: Callable[[Array], Array]) -> Any:
+    """What a view of an exact array needs, so that what is written through it reaches the array's error."""
+    is_view = not isinstance(x.error, np.ndarray) and np.may_share_memory(value, x.value)
+    return (x, view_of) if is_view else None
 
 
 def _decided(x: Any) -> Any:

@@ -42,16 +42,19 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         value: Any,
         error: Error = 0.0,
         leaf: bool = False,
-        parent: tuple[Traced, Any] | None = None,
+        parent: tuple[Traced, Callable[[Array], Array]] | None = None,
     ) -> None:
         self.run = run
         self.value: Array = np.asarray(value)
+        if not isinstance(error, np.ndarray) and error:
+            # What NumPy makes of a 0-d array (+e, e[i]) is a scalar, which rearranging would take for exact.
+            error = np.full(self.value.shape, error)
         self.error = error
         self.leaf = leaf
         self.nonnegative = False
         self.terms = 0
         self.shrunk = 1.0
-        # A view that has no error array yet gets it from the array it looks into.
+        # A view that has no error array yet gets it from the array it looks into, by the same function.
         self._parent = parent
 
     @property
@@ -80,8 +83,9 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
 
     @property
     def T(self) -> Traced:
-        error = self.error.T if isinstance(self.error, np.ndarray) else 0.0
-        return Traced(self.run, self.value.T, error, self.leaf)
+        if isinstance(self.error, np.ndarray):
+            return Traced(self.run, self.value.T, self.error.T, self.leaf)
+        return Traced(self.run, self.value.T, 0.0, self.leaf, parent=(self, np.transpose))
 
     @property
     def mT(self) -> Traced:
@@ -99,8 +103,8 @@ class Traced(np.lib.mixins.NDArrayOperatorsMixin):
         """The error as a writable array of the value's shape, made where it was 0.0."""
         if not isinstance(self.error, np.ndarray):
             if self._parent is not None:
-                base, index = self._parent
-                self.error = base.full_error()[index]
+                base, view_of = self._parent
+                self.error = view_of(base.full_error())
                 self._parent = None
             else:
                 self.error = np.zeros(self.value.shape) + self.error
