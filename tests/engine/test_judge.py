@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from pytest_gpuemu.engine.case import case_from_arrays, make_case
 from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.errors import OutputError, ReferenceFailed
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
@@ -338,6 +341,76 @@ class TestHints:
         rounded = exact.astype(np.float16)
         down = np.where(rounded > exact, np.nextafter(rounded, np.float16(0)), rounded)
         assert any(hint.endswith('passes under rounding="faithful"') for hint in judge(case, down).hints)
+
+    @pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+    def test_operands_of_16_bits_lose_nothing_under_tf32(self, dtype):
+        """Guards: the tolerance grew by a bfloat16's rounding of every operand, and a sum with a bias added
+        twice passed under it.
+        """
+        op = define_op(
+            "mine", reference=lambda a, b: a @ b, schema="a[M,K], b[K,N] -> [M,N]", dims={"K": [256]}
+        )
+        rng = np.random.default_rng(0)
+        a, b = (rng.normal(size=(256, 256)).astype(numpy_dtype(dtype)) for _ in range(2))
+        case = case_from_arrays(op, {"a": a, "b": b})
+        right = (a.astype(np.float32) @ b.astype(np.float32)).astype(a.dtype)
+        wrong = (right.astype(np.float32) + 1).astype(a.dtype)
+
+        assert judge(case, right).passed
+        assert judge(case, wrong).failed
+        assert judge(case, wrong).hints == ()
+        tf32 = case_from_arrays(replace(op, compute="tf32"), {"a": a, "b": b})
+        assert judge(tf32, right).passed
+        assert judge(tf32, wrong).failed
+
+    def test_an_output_that_is_rounded_elsewhere_is_not_called_truncated(self):
+        """Guards: where few elements exceed, all of them may be nearer to zero by chance."""
+        x = np.linspace(1, 2, 50).astype(np.float16)
+        exact = x.astype(np.float64) ** 3
+        short = np.flatnonzero(
+            (x * x * x < exact) & (np.abs(x * x * x - exact) > 0.5 * np.spacing(x * x * x))
+        )
+
+        for chosen in ([int(short[0])], [int(short[0]), *range(9)]):
+            case = case_of(x[chosen], lambda x: x * x * x, dtype=np.float16, dtypes=["float16"])
+            x16 = case.originals["x"]
+            assert judge(case, x16 * x16 * x16).hints == ('passes under compute="storage"',)
+
+    def test_only_an_overflow_is_clamped(self):
+        """Guards: a maximum that begins with -FLT_MAX gives that for a row of -inf."""
+        keys = {"reference": lambda x: x.max(axis=-1), "schema": "x[M,N] -> [M]"}
+        lowest = np.finfo(np.float32).min
+        rows = case_of([[-np.inf, -np.inf], [1, 2]], **keys)
+        assert judge(rows, float32(lowest, 2)).hints == ()
+
+        squares = case_of([300.0, 2.0], lambda x: x * x, dtype=np.float16, dtypes=["float16"])
+        assert judge(squares, np.array([65504, 4], np.float16)).hints == (
+            'overflow is clamped to the largest value: passes under rounding="saturate"',
+        )
+
+    def test_what_the_reference_gives_exactly_is_off_in_no_form(self):
+        """Guards: an element that was never written held a number below the rounding of the others."""
+
+        def half(x):
+            return np.where(x < 0, 0.0, np.exp(x))
+
+        case = case_of([1.0, 2.0, -1.0], half)
+        output = np.exp(case.originals["x"])
+        output[2] = 2e-9
+        assert judge(case, output).hints == ()
+
+    def test_nothing_helps_where_more_is_wrong_than_the_values(self):
+        """Guards: a hint named what the case does not pass under, since an element is not written either."""
+        case = case_of(np.linspace(1, 2, 50), lambda x: x / 3, dtype=np.float16, dtypes=["float16"])
+        exact = case.originals["x"].astype(np.float64) / 3
+        rounded = exact.astype(np.float16)
+        down = np.where(rounded > exact, np.nextafter(rounded, np.float16(0)), rounded)
+
+        spoilt = judge(case, down, inputs={"x": case.originals["x"] + np.float16(1)})
+
+        assert judge(case, down).hints != ()
+        assert kinds(spoilt) == ["ToleranceExceeded", "InputModified"]
+        assert spoilt.hints == ()
 
     def test_a_less_stable_form_passes_under_scale_row(self):
         """The small element is what is left of the large one, as in x - (m + log(sum))."""

@@ -44,20 +44,26 @@ def judge(
     given = outputs_of(case, output, inputs)
     taken = {name: arrays.to_numpy(array) for name, array in given.items()}
     best = _best_attempt(case, taken)
-    findings = list(best.misfits)
+    before = list(best.misfits)
     if op.checks_for("device") and device is not None:
-        findings += checks.misplaced_outputs(given, device)
+        before += checks.misplaced_outputs(given, device)
     if op.checks_for("written"):
-        findings += checks.unwritten_outputs(case, taken)
-    findings += best.value_findings
+        before += checks.unwritten_outputs(case, taken)
+    values = best.value_findings
     if not best.misfits:
-        findings += broken_invariants(best)
+        values = values + broken_invariants(best)
+    after = []
     if op.checks_for("inputs_unmodified"):
-        findings += checks.modified_inputs(case, inputs)
+        after += checks.modified_inputs(case, inputs)
     if op.checks_for("guard"):
-        findings += checks.overwritten_guards(case)
+        after += checks.overwritten_guards(case)
     if op.checks_for("alias"):
-        findings += checks.aliased_outputs(case, taken, inputs)
+        after += checks.aliased_outputs(case, taken, inputs)
+    findings = [*before, *values, *after]
+
+    def besides(other: Attempt) -> list[Finding]:
+        return [*before, *after] or broken_invariants(other)
+
     status = FAILED if findings else UNDETERMINED if best.is_undetermined else PASSED
     return Verdict(
         op=op.name,
@@ -66,7 +72,7 @@ def judge(
         status=status,
         findings=tuple(findings),
         comparisons=best.comparisons,
-        hints=tuple(advice.hints(best)) if hints and best.value_findings else (),
+        hints=tuple(advice.hints(best, besides)) if hints and best.value_findings else (),
     )
 
 

@@ -23,7 +23,8 @@ class Arithmetic:
 
     unit is half the gap above 1.0; tiny the smallest normal number, below which a result may be
     flushed to zero; largest the greatest finite number. operand_unit and operand_tiny are the
-    relative and absolute rounding of an operand of a matmul, of computed ones or of every one.
+    relative and absolute rounding of a computed operand of a matmul, given_unit that of one that is read
+    as it is given; given_bits of its leading bits are kept.
     step_unit and step_tiny round the result of every single step ("storage"); stored_unit, stored_tiny and
     stored_largest are those of what is kept in the storage dtype between two kernels. rounded is the NumPy
     type that constants and inputs are rounded to.
@@ -36,7 +37,8 @@ class Arithmetic:
     rounded: Any
     operand_unit: float = 0.0
     operand_tiny: float = 0.0
-    every_operand: bool = False
+    given_unit: float = 0.0
+    given_bits: int = 0
     step_unit: float = 0.0
     step_tiny: float = 0.0
     stored_unit: float = 0.0
@@ -83,7 +85,8 @@ def arithmetic(compute: str, storage_dtypes: Iterable[str]) -> Arithmetic:
 
     "float32": computed operands of a matmul may be in the 16-bit storage dtype, since tensor cores
     take nothing wider (flash attention's P). "float32-strict": not even those. "tf32": every operand
-    of a matmul may lose all but 10 bits, truncated. "storage": every step's result is in the storage
+    of a matmul may lose all but 10 bits behind the leading one, truncated; one of 16 bits that is given has
+    no more than these. "storage": every step's result is in the storage
     dtype, sums still in float32. Raises ConfigError for another name.
     """
     single: dict[str, Any] = {"unit": 2.0**-24, "tiny": 2.0**-126, "largest": 3.4028234663852886e38}
@@ -100,7 +103,12 @@ def arithmetic(compute: str, storage_dtypes: Iterable[str]) -> Arithmetic:
     if compute == "tf32":
         wide = max(2.0**-10, operand_unit)
         return Arithmetic(
-            name=compute, operand_unit=wide, operand_tiny=operand_quantum, every_operand=True, **single
+            name=compute,
+            operand_unit=wide,
+            operand_tiny=operand_quantum,
+            given_unit=2.0**-10,
+            given_bits=11,
+            **single,
         )
     if compute == "storage":
         return Arithmetic(

@@ -22,19 +22,26 @@ CHUNKS = 8
 
 
 def operand_error(run: Run, x: Any, value: Array) -> Error:
-    """The operand's error, and its rounding to what the multiplier takes: computed ones, or all (tf32)."""
+    """The operand's error, and its rounding to what the multiplier takes: of computed ones, and under tf32
+    of given ones that have more bits than it keeps. Values of float16 and bfloat16 have not.
+    """
     error = error_of(run, x)
     arithmetic = run.arithmetic
-    computed = isinstance(x, Traced) and not x.leaf
-    if not (computed or arithmetic.every_operand) or not is_real(value):
-        return error
-    if arithmetic.operand_unit == 0.0:
+    if not is_real(value):
         return error
     size = np.abs(value)
-    rounding = size * arithmetic.operand_unit
-    if arithmetic.operand_tiny and computed:
-        rounding += arithmetic.operand_tiny * (size > 0)
-    return error + rounding
+    if isinstance(x, Traced) and not x.leaf:
+        if arithmetic.operand_unit == 0.0:
+            return error
+        rounding = size * arithmetic.operand_unit
+        if arithmetic.operand_tiny:
+            rounding += arithmetic.operand_tiny * (size > 0)
+        return error + rounding
+    if arithmetic.given_unit == 0.0:
+        return error
+    leading = np.ldexp(np.frexp(size)[0], arithmetic.given_bits)
+    longer = leading != np.floor(leading)
+    return error + np.where(longer, size * arithmetic.given_unit, 0.0) if longer.any() else error
 
 
 def contract(
