@@ -66,6 +66,38 @@ def eats(input): return np.ones(2**50)
 def raises(input): raise ValueError("no answer")
 """
 
+# Loaded by every Python process that the daemon is or starts: notes the files, modules and programs touched.
+AUDIT = """
+import os, sys
+
+_LOG = os.environ["GPUEMU_TEST_AUDIT"]
+_EVENTS = ("open", "import", "exec", "os.", "subprocess.", "shutil.", "ctypes.dlopen", "sqlite3.", "socket.")
+
+
+def _note(event, args):
+    if event.startswith(_EVENTS):
+        said = repr(args)
+        if "canary" in said and _LOG not in said:
+            with open(_LOG, "a") as log:
+                log.write(f"{event} {said[:300]}\\n")
+
+
+sys.addaudithook(_note)
+"""
+
+
+@pytest.fixture
+def audit_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where every Python process that starts from now on notes what it touches that is called a canary."""
+    hook = tmp_path / "hook"
+    hook.mkdir()
+    (hook / "sitecustomize.py").write_text(AUDIT, encoding="utf-8")
+    log = tmp_path / "audit.log"
+    log.touch()
+    monkeypatch.setenv("PYTHONPATH", str(hook))
+    monkeypatch.setenv("GPUEMU_TEST_AUDIT", str(log))
+    return log
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:

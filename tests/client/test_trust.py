@@ -19,24 +19,6 @@ from pytest_gpuemu.engine.protocol.requests import REQUESTS
 from pytest_gpuemu.engine.wire_arrays import to_tensor
 
 SOURCE = Path(pytest_gpuemu.__file__).parent
-# Loaded by every Python process that the daemon is or starts: notes the files, modules and programs touched.
-AUDIT = """
-import os, sys
-
-_LOG = os.environ["GPUEMU_TEST_AUDIT"]
-_EVENTS = ("open", "import", "exec", "os.", "subprocess.", "shutil.", "ctypes.dlopen", "sqlite3.", "socket.")
-
-
-def _note(event, args):
-    if event.startswith(_EVENTS):
-        said = repr(args)
-        if "canary" in said and _LOG not in said:
-            with open(_LOG, "a") as log:
-                log.write(f"{event} {said[:300]}\\n")
-
-
-sys.addaudithook(_note)
-"""
 CONFIG = """
 [[ops]]
 name = "named"
@@ -55,23 +37,16 @@ ARRAY = to_tensor(np.zeros(3, np.float32))
 
 
 @pytest.fixture
-def audited(tmp_path, monkeypatch):
+def audited(tmp_path, audit_log):
     """A daemon with an audit hook in all its processes: what sends a message, the log's path, the project."""
-    hook = tmp_path / "hook"
-    hook.mkdir()
-    (hook / "sitecustomize.py").write_text(AUDIT, encoding="utf-8")
     project = tmp_path / "project"
     project.mkdir()
     for name, text in CANARIES.items():
         (project / name).write_text(text, encoding="utf-8")
     (project / "gpuemu.toml").write_text(CONFIG, encoding="utf-8")
-    log = tmp_path / "audit.log"
-    log.touch()
-    monkeypatch.setenv("PYTHONPATH", str(hook))
-    monkeypatch.setenv("GPUEMU_TEST_AUDIT", str(log))
     daemon = start_daemon(project, project / ".gpuemu", config=project / "gpuemu.toml")
     transport = NngTransport(daemon.socket_path, timeout_ms=60_000)
-    yield transport.request, log, project
+    yield transport.request, audit_log, project
     transport.close()
     daemon.stop()
 
