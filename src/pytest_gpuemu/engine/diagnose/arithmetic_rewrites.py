@@ -250,6 +250,8 @@ def functions(step: Step) -> Changes:
                 lambda s: np.asarray(s.args[0], dtype=np.float64),
                 True,
             )
+        if step.name in _UNSTABLE:
+            yield "unstable", _UNSTABLE[step.name][0], _UNSTABLE[step.name][1], True
         if step.name in ("exp", "tanh", "sin", "erf"):
             yield (
                 "sign",
@@ -277,6 +279,21 @@ def functions(step: Step) -> Changes:
 
 def _plus_operand(at: int, step: Step) -> Any:
     return step.compute() + step.args[at]
+
+
+def _log_of_sum(step: Step) -> Any:
+    return np.log((1.0 + np.asarray(step.args[0])).astype(np.float32).astype(np.float64))
+
+
+def _exp_less_one(step: Step) -> Any:
+    return np.exp(np.asarray(step.args[0], dtype=np.float64)).astype(np.float32) - 1.0
+
+
+# Functions that keep the digits of small values, as they are where these are lost in float32.
+_UNSTABLE = {
+    "log1p": ("log(1 + x) is computed in place of log1p(x), which loses small x", _log_of_sum),
+    "expm1": ("exp(x) - 1 is computed in place of expm1(x), which loses small x", _exp_less_one),
+}
 
 
 def _divided_by(divisor: float, step: Step) -> Any:

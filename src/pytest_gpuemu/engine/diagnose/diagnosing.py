@@ -13,6 +13,7 @@ from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
 from pytest_gpuemu.engine.diagnose.relations import find_relations, told_apart
 from pytest_gpuemu.engine.diagnose.search import MOST_SECONDS, find_shown
 from pytest_gpuemu.engine.diagnose.slices import slice_to_show
+from pytest_gpuemu.engine.diagnose.steps import summed_dims
 from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.diagnose.where import find_places
 from pytest_gpuemu.engine.verdict import Verdict
@@ -46,7 +47,15 @@ def look_at(case: Case, verdict: Verdict, time_s: float = MOST_SECONDS) -> Seen:
         where += find_places(comparison.name, mask, given, comparison.reference)
         how += find_relations(case, by_name[comparison.name], comparison)
     shown = find_shown(case, wrongs, time_s) if time_s > 0 else []
-    return Seen(plan=case.plan, verdict=verdict, where=where, how=how, shown=shown, searched=time_s > 0)
+    return Seen(
+        plan=case.plan,
+        verdict=verdict,
+        where=where,
+        how=how,
+        shown=shown,
+        searched=time_s > 0,
+        summed=summed_dims(case),
+    )
 
 
 def diagnosis_of(seen: Seen, condition: Condition | None, suspicion: Suspicion | None) -> Diagnosis:

@@ -27,7 +27,8 @@ class Hypothesis:
 
     That may give None. has_unknown: NaN in an output stands for what cannot be known, such as memory that is
     not the case's. completed gives the text once outputs() has run, where that finds a number. is_fitted:
-    one number was chosen to agree, so that agreement means less.
+    one number was chosen to agree, so that agreement means less. explains_unwritten: it leaves elements
+    of the output unwritten.
     """
 
     kind: str
@@ -35,6 +36,7 @@ class Hypothesis:
     outputs: Callable[[], Outputs | None]
     has_unknown: bool = False
     completed: Callable[[], str] | None = None
+    explains_unwritten: bool = False
 
     @property
     def is_fitted(self) -> bool:

@@ -1,8 +1,8 @@
 """Suspicions that are other inputs or other params to the same reference.
 
-Here: strides ignored, an operand forgotten or exchanged, an index off by one or narrowed, a param ignored,
-a tensor reversed or transposed. Elsewhere: the memory that wrong strides read (memory.py), a bug inside of
-the computation (rewrites.py), lanes beyond the end of an axis (padding.py).
+Here: strides ignored, an operand forgotten or exchanged, a param ignored, a tensor reversed or transposed,
+taken by another group. Elsewhere: the memory that wrong strides read (memory.py), indices (indices.py), a bug
+inside of the computation (rewrites.py), lanes beyond the end of an axis (padding.py).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
-from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.op import Array, Input
 
 # Params that say which axis is meant.
 _AXES = ("dim", "axis", "dims", "axes")
@@ -27,10 +27,10 @@ _BOUNDS = (1.0, 6.0, 10.0, 16.0, 20.0, 30.0, 50.0, 80.0, 88.0, 127.0, 448.0, 1e4
 def input_hypotheses(case: Case) -> Iterator[Hypothesis]:
     """The suspicions of this module, the likeliest first."""
     yield from _misread(case)
-    yield from _indices(case)
     yield from _operands(case)
     yield from _params(case)
     yield from _rearranged(case)
+    yield from _grouped(case)
     yield from _clamped(case)
 
 
@@ -51,27 +51,6 @@ def _misread(case: Case) -> Iterator[Hypothesis]:
     if len(dense) > 1:
         text = "the inputs are read as if they were contiguous"
         yield _with(case, "strides", text, dense, has_unknown=True)
-
-
-def _indices(case: Case) -> Iterator[Hypothesis]:
-    for x in case.op.inputs:
-        if x.kind == "values" or x.kind == "mask":
-            continue
-        given = case.originals[x.name]
-        limit = x.of.evaluate(case.plan.dims) if x.of is not None else int(given.max(initial=0)) + 1
-        for step in (-1, 1):
-            moved = np.clip(given + step, 0, max(limit - 1, 0)).astype(given.dtype)
-            yield _with(case, "index", f"{x.name} is off by one: {x.name} {step:+d} is used", {x.name: moved})
-        for kind in ("int8", "uint8", "int16"):
-            narrowed = given.astype(kind).astype(given.dtype)
-            if not np.array_equal(narrowed, given):
-                text = f"{x.name} is narrowed to {kind}, so that large indices wrap around"
-                wrapped = np.where(narrowed < 0, narrowed + limit, narrowed).astype(given.dtype)
-                for found in (narrowed, wrapped, np.clip(narrowed, 0, max(limit - 1, 0)).astype(given.dtype)):
-                    yield _with(case, "index", text, {x.name: found})
-        if x.ignore is not None and (given == x.ignore).any():
-            counted = np.where(given == x.ignore, 0, given).astype(given.dtype)
-            yield _with(case, "index", f"ignored entries of {x.name} are counted", {x.name: counted})
 
 
 def _operands(case: Case) -> Iterator[Hypothesis]:
@@ -176,6 +155,51 @@ def _rearranged(case: Case) -> Iterator[Hypothesis]:
             factors = [case.plan.dims[part] for part in dim.names if part in case.plan.dims]
             if len(factors) == 2 and min(factors) > 1 and array.shape[axis] == factors[0] * factors[1]:
                 yield from _regrouped(case, x.name, axis, factors, str(dim))
+
+
+def _grouped(case: Case) -> Iterator[Hypothesis]:
+    """A vector that is taken by group in place of by channel; heads that are given to the wrong group."""
+    counts = {
+        name: value
+        for name, value in [*case.params.items(), *case.plan.dims.items()]
+        if isinstance(value, int) and not isinstance(value, bool) and value > 1
+    }
+    for x in case.op.inputs:
+        array = case.originals[x.name]
+        if x.kind != "values" or array.ndim != 1:
+            continue
+        for name, count in counts.items():
+            if count >= array.size or array.size % count:
+                continue
+            at = np.arange(array.size)
+            by_group = at // (array.size // count), f"by its group, of {name} = {count}"
+            for places, text in (by_group, (at % count, f"modulo {name} = {count}")):
+                yield _with(case, "axis", f"{x.name} is taken {text}", {x.name: array[places]})
+        if array.size > 1:
+            text = f"one value of {x.name} is used for all"
+            yield _with(case, "operand", text, {x.name: np.full_like(array, array[0])})
+    for one in case.op.inputs:
+        for two in case.op.inputs:
+            if one.kind == two.kind == "values":
+                yield from _heads(case, one, two)
+
+
+def _heads(case: Case, one: Input, two: Input) -> Iterator[Hypothesis]:
+    """Where one has an axis of groups times heads, and two one of groups: two by another mapping of these."""
+    for axis, (many, few) in enumerate(zip(one.dims, two.dims, strict=False)):
+        heads, groups = case.originals[one.name].shape[axis], case.originals[two.name].shape[axis]
+        if str(many) == str(few) or groups < 2 or heads <= groups or heads % groups:
+            continue
+        head = np.arange(heads)
+        for places, text in (
+            (head % groups, "modulo the number of groups"),
+            (np.minimum(head // groups, groups - 1), "divided by the number of groups"),
+        ):
+            alike = [x for x in case.op.inputs if axis < len(x.dims) and str(x.dims[axis]) == str(few)]
+            changed = {x.name: np.take(case.originals[x.name], places, axis=axis) for x in alike}
+            yield _with(
+                case, "head mapping", f"the group of a head of {one.name} is its number {text}", changed
+            )
 
 
 def _clamped(case: Case) -> Iterator[Hypothesis]:

@@ -168,7 +168,15 @@ class _Investigation:
             other = self._plain(plan, keeping=thing)
             if other is not None and _differ(other, whole) and self.fails(other, seen, "further"):
                 alone.add(thing)
-        return Needs(plain=False, alone=frozenset(alone), aligned=self._fails_aligned(plan, seen))
+        fails_aligned = self._fails_aligned(plan, seen)
+        unwritten, differs = self._run_again(plan)
+        return Needs(
+            plain=False,
+            alone=frozenset(alone),
+            aligned=fails_aligned,
+            unwritten=unwritten,
+            nondeterministic=differs,
+        )
 
     def _fails_aligned(self, plan: Plan, seen: list[Seen]) -> bool | None:
         """Whether the case fails with every dim a multiple of 64; None where that was not tried."""

@@ -32,6 +32,13 @@ def blocks(step: Step) -> Changes:
     if step.name == "add.accumulate":
         yield from _running(step)
         return
+    if step.name in ("matmul", "einsum") and np.ndim(step.result) >= 3:
+        yield (
+            "accumulator",
+            f"the accumulator of {described(step)} is not reset between batches",
+            lambda s: np.cumsum(s.compute(), axis=0),
+            False,
+        )
     axis = reduced_axis(step)
     if axis is None:
         return
@@ -91,13 +98,6 @@ def blocks(step: Step) -> Changes:
                 partial(restricted, chosen=slice(parity, None, 2)),
                 False,
             )
-    if step.name == "matmul" and np.ndim(step.result) >= 3:
-        yield (
-            "accumulator",
-            f"the accumulator of {name} is not reset between batches",
-            lambda s: np.cumsum(s.compute(), axis=0),
-            False,
-        )
 
 
 def _running(step: Step) -> Changes:

@@ -22,19 +22,22 @@ from pytest_gpuemu.engine.diagnose.evidence import (
 )
 from pytest_gpuemu.engine.diagnose.fitting import fitted_hypotheses
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
+from pytest_gpuemu.engine.diagnose.indices import index_hypotheses
 from pytest_gpuemu.engine.diagnose.inputs import input_hypotheses
 from pytest_gpuemu.engine.diagnose.lanes import lane_hypotheses
+from pytest_gpuemu.engine.diagnose.loops import loop_hypotheses
 from pytest_gpuemu.engine.diagnose.padding import padding_hypotheses
 from pytest_gpuemu.engine.diagnose.precision import precision_hypotheses
 from pytest_gpuemu.engine.diagnose.program import record
 from pytest_gpuemu.engine.diagnose.rewrites import step_hypotheses
+from pytest_gpuemu.engine.diagnose.stores import store_hypotheses
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Verdict
 
 MOST_SECONDS = 1.0
 _MOST_ELEMENTS = 2**18
 # What is known only in part (memory of others) must still say something of so many of the wrong elements.
-_LEAST_KNOWN = 0.5
+_LEAST_KNOWN = 0.25
 # A case passes, so that a bug which moves more of its elements than rounding may be off is not there.
 _PASSING_KEPT = 0.99
 
@@ -47,6 +50,7 @@ class Shown:
     text: str
     agreement: Agreement
     has_unknown: bool
+    explains_unwritten: bool = False
 
 
 def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) -> list[Shown]:
@@ -81,6 +85,7 @@ def find_shown(case: Case, wrongs: list[Wrong], time_s: float = MOST_SECONDS) ->
                         text=hypothesis.full_text,
                         agreement=agreement,
                         has_unknown=hypothesis.has_unknown,
+                        explains_unwritten=hypothesis.explains_unwritten,
                     )
                 )
     return found
@@ -122,10 +127,13 @@ def _of_every_reference(case: Case, wrongs: list[Wrong], found: list[Shown]) -> 
 
 def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     yield from input_hypotheses(case)
+    yield from index_hypotheses(case)
+    yield from store_hypotheses(case, wrongs)
     steps = record(case)
     yield from step_hypotheses(case, steps)
     if len(wrongs) == 1:
         yield from fitted_hypotheses(case, wrongs[0], steps)
+    yield from loop_hypotheses(case, steps)
     yield from lane_hypotheses(case, steps)
     yield from padding_hypotheses(case, steps)
     yield from precision_hypotheses(case, steps)

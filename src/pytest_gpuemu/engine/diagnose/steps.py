@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine.diagnose.program import Step
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.program import Step, record
 from pytest_gpuemu.engine.op import Array
 
 BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
@@ -37,6 +38,12 @@ def reduced_axis(step: Step) -> int | None:
             return None
         axis = axis[0]
     return int(axis) % ndim if ndim else None
+
+
+def summed_dims(case: Case) -> frozenset[str]:
+    """The dims whose length some step of the first reference sums or compares along."""
+    lengths = {step.args[0].shape[axis] for step in record(case) if (axis := reduced_axis(step)) is not None}
+    return frozenset(name for name, size in case.plan.dims.items() if size in lengths and size > 1)
 
 
 def restricted(step: Step, chosen: slice | Array) -> Any:

@@ -11,6 +11,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Suspicion
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS
 from pytest_gpuemu.engine.diagnose.search import Shown
@@ -32,7 +34,7 @@ NAMES: Mapping[str, str] = {
     "formula": "a wrong formula",
     "head mapping": "heads are mapped in the wrong order",
     "index": "a wrong index",
-    "index overflow": "an offset overflows 32 bits",
+    "index overflow": "an offset overflows the bits that it is kept in",
     "init": "a running maximum or minimum starts at a finite value",
     "input modified": "the kernel writes into its input",
     "loop bound": "a loop ends early",
@@ -84,6 +86,7 @@ _PRIORITY = (
     "formula",
     "clamp",
     "constant",
+    "unstable",
     "precision",
 )
 _FINDINGS = {
@@ -104,6 +107,9 @@ _INDEX_KINDS = {
 # NaN in the right places says nothing for these: memory that is not known is NaN, too.
 _NEED_NUMBERS = {"precision", "constant", "strides"}
 _OF_PARTIAL_BLOCKS = {"tail", "loop bound"}
+# Offsets of so many bits end here.
+_BORDERS_OF_INDICES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
+_BORDERS_OF_OFFSETS = {2**15, 2**16, 2**31, 2**32}
 _TAILS = {"tail", "last", "flat tail"}
 _MOVED = {"shifted", "transposed", "reversed", "sign"}
 # How elements are wrong, where that says why by itself.
@@ -123,7 +129,8 @@ _FROM_HOW = (
 class Seen:
     """What one failing case showed. searched: suspected bugs were looked for.
 
-    role is "first" (the failure itself), "plain", "aligned" or "further".
+    role is "first" (the failure itself), "plain", "aligned" or "further". summed holds the dims that the
+    reference sums or compares along.
     """
 
     plan: Plan
@@ -133,6 +140,7 @@ class Seen:
     shown: Sequence[Shown] = ()
     searched: bool = True
     role: str = "first"
+    summed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +162,12 @@ class Needs:
 def suspect(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
     """The suspicion that all clues speak for, or None. seen begins with the failure itself."""
     return (
-        _by_findings(seen, needs)
+        _by_narrow_index(seen[0], condition)
+        or _by_findings(seen, needs)
         or _by_row_maximum(seen)
         or _by_shown(seen, needs)
         or _by_nonfinite(seen, needs)
         or _by_weakly_shown(seen, needs)
-        or _by_narrow_index(seen[0].plan, condition)
         or _by_nondeterminism(seen, needs)
         or _by_clues(seen, needs, condition)
     )
@@ -172,9 +180,19 @@ def _by_findings(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
         if kind in kinds:
             message = seen[0].verdict.findings[kinds.index(kind)].message
             return _named(suspicion, "shown", message.partition(": ")[2] or message)
-    if needs.unwritten is not None:
-        return _named("unwritten", "shown", needs.unwritten)
-    return None
+    if needs.unwritten is None:
+        return None
+    for one in seen:
+        for shown in one.shown:
+            if shown.explains_unwritten and shown.agreement.is_enough:
+                return _named(shown.kind, "shown", shown.text)
+    for comparison in seen[0].verdict.comparisons:
+        if comparison.exceeding is not None and comparison.exceeding.any():
+            wrong = np.flatnonzero(comparison.exceeding)
+            if wrong[0] in _BORDERS_OF_OFFSETS and wrong.size == comparison.exceeding.size - wrong[0]:
+                text = f"{needs.unwritten}; these are all from element {wrong[0]} on"
+                return _named("index overflow", "shown", text)
+    return _named("unwritten", "shown", needs.unwritten)
 
 
 def _by_row_maximum(seen: Sequence[Seen]) -> Suspicion | None:
@@ -301,7 +319,7 @@ def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -
         found = _by_needs(seen, needs, how)
         if found is not None:
             return found
-    if (found := _by_condition(seen[0].plan, condition)) is not None:
+    if (found := _by_condition(seen[0], needs, condition)) is not None:
         return found
     if "zeros" in decisive and _TAILS & set(where):
         return _named("unwritten", "likely", where[min(_TAILS & set(where))].text, how["zeros"].text)
@@ -344,25 +362,36 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
     return None
 
 
-def _by_condition(plan: Plan, condition: Condition | None) -> Suspicion | None:
+def _by_condition(one: Seen, needs: Needs, condition: Condition | None) -> Suspicion | None:
     """What the condition alone says."""
     if condition is None:
         return None
-    if "layout" in condition.kinds:
-        return _named("strides", "likely", f"it fails only where {condition.terms[0]}")
+    for kind, term in zip(condition.kinds, condition.terms, strict=True):
+        if kind == "layout":
+            return _named("strides", "likely", f"it fails only where {term}")
+        if kind == "param":
+            name = term.partition(" ")[0]
+            return _named("causal" if "causal" in name else "param", "likely", f"it fails only where {term}")
+    if condition.kinds == ("multiple",) and _is_summed(one, condition.terms[0]) and needs.aligned is False:
+        return _named("tail", "likely", f"it fails only where {condition.terms[0]}, along which it sums")
     return None
 
 
-def _by_narrow_index(plan: Plan, condition: Condition | None) -> Suspicion | None:
-    """A dim beyond what an index of 8 or 16 bits can hold."""
-    if condition is not None and condition.kinds == ("above",):
-        border = int(condition.terms[0].rpartition(" ")[2])
-        if border in (127, 128, 255, 256, 32767, 32768, 65535, 65536) and _INDEX_KINDS & set(
-            plan.values.values()
-        ):
-            return _named(
-                "index", "likely", f"it fails where {condition.terms[0]}: an index is kept in too few bits"
-            )
+def _is_summed(one: Seen, term: str) -> bool:
+    """Whether a term is about a dim that the reference sums or compares along, and the wrong elements are
+    not the last along it."""
+    name = term.partition(" ")[0]
+    return name in one.summed and not any(clue.kind in _TAILS for clue in one.where)
+
+
+def _by_narrow_index(one: Seen, condition: Condition | None) -> Suspicion | None:
+    """A dim, or an offset, beyond what 8 or 16 bits can hold, where an index is among the inputs."""
+    if condition is None or condition.kinds != ("above",):
+        return None
+    border = int(condition.terms[0].rpartition(" ")[2])
+    if border in _BORDERS_OF_INDICES and _INDEX_KINDS & set(one.plan.values.values()):
+        text = f"it fails where {condition.terms[0]}: an index is kept in too few bits"
+        return _named("index", "likely", text)
     return None
 
 

@@ -1,0 +1,78 @@
+"""Suspicions of a whole loop: all that is summed along one length ends early, or an accumulator goes on.
+
+Here: several steps of the reference that are changed at once. Elsewhere: one of them (reduction_rewrites.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
+from pytest_gpuemu.engine.diagnose.program import Step, run_with
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, reduced_axis, restricted
+
+
+def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
+    """For each length that several steps sum along: what they give where the loop over it lacks a block."""
+    by_length: dict[int, int] = {}
+    for step in steps:
+        if (size := _length(step)) is not None:
+            by_length[size] = by_length.get(size, 0) + 1
+    for size, count in by_length.items():
+        if count < 2:
+            continue
+        called = next((name for name, length in case.plan.dims.items() if length == size), "the sum")
+        seen = {(0, size)}
+        for block in BLOCKS:
+            if block >= size:
+                break
+            last, whole = (size - 1) // block * block, size // block * block
+            for kind, text, low, high in (
+                ("loop bound", f"lacks its last partial block of {block}", 0, whole),
+                ("loop bound", f"lacks its last block of {block}", 0, last),
+                ("accumulator", f"keeps its last block of {block} alone", last, size),
+            ):
+                if (low, high) not in seen:
+                    seen.add((low, high))
+                    outputs = partial(_restricted, case, size, slice(low, high))
+                    yield Hypothesis(
+                        kind=kind, text=f"the loop over {called} = {size} {text}", outputs=outputs
+                    )
+    yield from _not_reset(case)
+
+
+def _not_reset(case: Case) -> Iterator[Hypothesis]:
+    """An output that has another one added to it: the accumulator of that goes on."""
+    names = [x.name for x in case.op.outputs]
+    for one in names:
+        for two in names:
+            if one != two:
+                yield Hypothesis(
+                    kind="accumulator",
+                    text=f"the accumulator is not reset: {two} has {one} added to it",
+                    outputs=partial(_added, case, one, two),
+                )
+
+
+def _added(case: Case, one: str, two: str) -> Outputs | None:
+    right = altered(case)
+    if right is None or one not in right or two not in right or right[one].shape != right[two].shape:
+        return None
+    return {**right, two: np.asarray(right[one]) + np.asarray(right[two])}
+
+
+def _restricted(case: Case, size: int, chosen: slice) -> Outputs | None:
+    def change(step: Step) -> Any:
+        return restricted(step, chosen) if _length(step) == size else step.compute()
+
+    return run_with(case, change)
+
+
+def _length(step: Step) -> int | None:
+    axis = reduced_axis(step)
+    return None if axis is None else int(step.args[0].shape[axis])
