@@ -23,14 +23,18 @@ MOVED_BY = 2.0
 _SEED = 0
 
 
-def spread(reference: Reference, case: Case, *, compute: str, draws: int = DRAWS) -> dict[str, Float64Array]:
+def spread(
+    reference: Reference, case: Case, *, compute: str, draws: int = DRAWS, unit: float | None = None
+) -> dict[str, Float64Array]:
     """max |ref(x (1 + 2u U(-1, 1))) - ref(x)| over the runs, elementwise, by output name.
 
+    u is the unit roundoff of float32, or of float64 where that is the compute type, or unit where given.
     inf where only one of both is NaN, or an infinity became finite or changed sign; 0 where they are
     the same. Deterministic. A moved run that raises counts as inf everywhere; ReferenceFailed where
     the reference does not run on the inputs themselves.
     """
-    unit = 2.0**-53 if compute == "float64" else 2.0**-24
+    if unit is None:
+        unit = 2.0**-53 if compute == "float64" else 2.0**-24
     rng = np.random.default_rng(_SEED)
     values = evaluate(case.op, reference, case)
     furthest = {name: np.zeros(np.shape(value)) for name, value in values.items()}

@@ -77,3 +77,43 @@ def test_a_reference_that_does_not_run_at_all_says_so():
 
     with pytest.raises(ReferenceFailed, match="broken"):
         bound_of(broken, x=X)
+
+
+def untraceable(reference):
+    """The reference behind a conversion that the trace cannot follow."""
+
+    def hidden(**inputs):
+        return reference(*(np.array(x.tolist()).reshape(x.shape) for x in inputs.values()))
+
+    return hidden
+
+
+def test_tf32_operands_pass_where_they_are_declared_and_the_reference_cannot_be_traced():
+    """Guards: the fallback knew float32's rounding alone, whatever compute= said."""
+
+    def truncated(x):
+        return (x.view(np.uint32) & np.uint32(0xFFFFE000)).view(f32)
+
+    a, b = draw("normal", 1, (20, 64)), draw("one-signed", 2, (64, 30))
+    output = truncated(a) @ truncated(b)
+    reference = untraceable(np.matmul)
+    declared = bound_of(reference, compute="tf32", a=a, b=b)
+    assert declared.method == "fallback"
+    assert not exceeding(output, declared).any()
+    assert exceeding(output, bound_of(reference, compute="float32", a=a, b=b)).any()
+    assert exceeding(truncated(a[:, 1:]) @ truncated(b[1:]), declared).any()
+
+
+def test_a_kernel_that_rounds_each_step_passes_under_storage_and_the_reference_cannot_be_traced():
+    def softmax(x):
+        e = np.exp(x - x.max(axis=-1, keepdims=True))
+        return e / e.sum(axis=-1, keepdims=True)
+
+    x = draw("normal", 3, (40, 64), np.float16)
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    output = e / e.sum(axis=-1, keepdims=True, dtype=f32).astype(np.float16)
+    declared = bound_of(untraceable(softmax), compute="storage", x=x)
+    assert declared.method == "fallback"
+    assert not exceeding(output, declared).any()
+    assert exceeding(output, bound_of(untraceable(softmax), x=x)).any()
+    assert exceeding(output * np.float16(1.25), declared).any()

@@ -72,7 +72,8 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
             why = str(refused)
         else:
             return Bound(values=values, errors=errors, method="trace")
-    values, errors = fallback.bound(reference, case, compute=compute, unit=rules.unit)
+    wide = rules.operand_unit if compute in ("tf32", "storage") else 0.0
+    values, errors = fallback.bound(reference, case, compute=compute, unit=rules.unit, wide=wide)
     note = (
         f"the rounding of this reference could not be followed ({why}), "
         "so its tolerance is a coarser estimate from perturbed runs"

@@ -6,6 +6,7 @@ Here: an estimate from plain runs. Elsewhere: those runs with moved inputs (engi
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
 
@@ -26,17 +27,23 @@ DRAWS = 4
 
 
 def bound(
-    reference: Reference, case: Case, *, compute: str, unit: float
+    reference: Reference, case: Case, *, compute: str, unit: float, wide: float = 0.0
 ) -> tuple[dict[str, Array], dict[str, Float64Array]]:
     """100 (S + u max|out|), with S the larger of spread and a float32 run's error, each row's largest.
 
-    A row is the last axis. An integer or bool element that no run changes is exact, one that some run
-    changes undetermined, and so is one whose row has an undetermined spread of its own.
+    A row is the last axis. wide is the unit roundoff w of what the compute type allows besides, TF32's or the
+    storage dtype's: S' + w max|out| more, with S' the larger of the spread by w and, under "storage", of the
+    error of a run in that dtype. It has no factor: of products of TF32 operands, and of eight kernels that
+    round every step to float16 or bfloat16, none but a gelu in rows where 1 + erf cancels went beyond it.
+    An integer or bool element that no run changes is exact, one that some run changes undetermined, and so
+    is one whose row has an undetermined spread of its own.
     Raises ReferenceFailed where the reference does not run.
     """
     values = evaluate(case.op, reference, case)
     moved = spread(reference, case, compute=compute, draws=DRAWS)
-    single = _single_precision(reference, case) if unit > 2.0**-50 else {}
+    single = _run_in(np.float32, reference, case) if unit > 2.0**-50 else {}
+    further = spread(reference, case, compute=compute, draws=DRAWS, unit=wide) if wide else {}
+    stored = _run_in(None, reference, case) if wide and compute == "storage" else {}
     errors: dict[str, Float64Array] = {}
     with np.errstate(all="ignore"):
         for name, value in values.items():
@@ -46,11 +53,18 @@ def bound(
             if value.dtype.kind in "iub":
                 errors[name] = np.where(seen > 0, np.inf, 0.0)
                 continue
-            errors[name] = _row_bound(value, seen, unit)
+            errors[name] = _row_bound(value, seen, unit, FACTOR)
+            if wide:
+                beyond = further[name]
+                if name in stored and stored[name].shape == value.shape:
+                    lost = difference(stored[name], value)
+                    # An overflow of the storage dtype is the kernel's own.
+                    beyond = np.maximum(beyond, np.where(np.isfinite(lost), lost, 0.0))
+                errors[name] = errors[name] + _row_bound(value, beyond, wide, 1.0)
     return values, errors
 
 
-def _row_bound(value: Array, seen: Float64Array, unit: float) -> Float64Array:
+def _row_bound(value: Array, seen: Float64Array, unit: float, factor: float) -> Float64Array:
     if value.size == 0:
         return np.zeros(value.shape)
     certain = np.isfinite(seen)
@@ -59,16 +73,16 @@ def _row_bound(value: Array, seen: Float64Array, unit: float) -> Float64Array:
     if value.ndim:
         usable = usable.max(axis=-1, keepdims=True)
         size = size.max(axis=-1, keepdims=True)
-    error = np.broadcast_to(FACTOR * (usable + unit * size), value.shape)
+    error = np.broadcast_to(factor * (usable + unit * size), value.shape)
     error = np.where(np.isfinite(value), error, 0.0)
     return np.where(certain, error, np.inf)
 
 
-def _single_precision(reference: Reference, case: Case) -> dict[str, Array]:
-    """The outputs of the reference on float32 inputs; {} where it does not run on them."""
+def _run_in(dtype: Any, reference: Reference, case: Case) -> dict[str, Array]:
+    """The outputs of the reference on floating inputs of dtype, or of their own; {} where it does not run."""
     library = "torch" if wants_torch(case.op, reference) and "torch" in sys.modules else "numpy"
     narrowed = {
-        name: from_numpy(x.astype(np.float32) if is_floating(str(x.dtype)) else np.array(x), library)
+        name: from_numpy(np.array(x, dtype if is_floating(str(x.dtype)) else None), library)
         for name, x in case.originals.items()
     }
     with np.errstate(all="ignore"):
