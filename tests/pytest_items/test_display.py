@@ -55,6 +55,47 @@ def test_items_stay_items(pytester):
     assert (pytester.path / "junit.xml").read_text().count("<failure ") == count
 
 
+ODD_VALUES = """
+import numpy as np
+import pytest
+
+@pytest.mark.gpuemu_op(
+    "double", reference=lambda x: 2.0 * x, schema="x[N] -> [N]", dims={"N": (2, 40)}, dtypes=["float32"]
+)
+def test_it(fuzz_case):
+    fuzz_case.run(lambda x: np.where(np.isfinite(x), x * np.float32(2.5), x * np.float32(2)))
+"""
+
+
+def test_the_clearest_of_the_failures_alike_is_told_in_full(pytester):
+    """Guards: the first to fail had infinities or subnormals, though ordinary numbers failed alike."""
+    pytester.makepyfile(test_k=ODD_VALUES)
+
+    result = run(pytester, cases=30)
+
+    text = result.stdout.str()
+    told = re.findall(r"^E? +input +float32 .*values (\w+)$", text, re.M)
+    assert told
+    assert set(told) <= {"uniform", "normal", "integers"}
+
+
+def test_a_campaign_with_failing_seeds_is_not_called_passed(pytester):
+    """Guards: `pytest -v` wrote PASSED behind the campaign, and FAILED behind each of its seeds."""
+    pytester.makepyfile(
+        test_k=THIRDS, test_right=THIRDS.replace("check_thirds(fuzz_case)", "fuzz_case.run(good)")
+    )
+
+    result = run(pytester, "-v", cases=20)
+
+    count = len(thirds_of(20))
+    (line,) = [line for line in result.outlines if line.startswith("test_k.py::test_thirds[fuzz=20]")]
+    assert f"CAMPAIGN: {count} of 20 cases failed, items of their own" in line
+    assert "PASSED" not in line
+    (right,) = [line for line in result.outlines if line.startswith("test_right.py::test_thirds[fuzz=20]")]
+    assert "PASSED" in right
+    result.assert_outcomes(passed=2, failed=count)
+
+
 @pytest.mark.parametrize("options", [("-v",), ("-n2", "-v")])
 def test_verbose_lists_each(pytester, options):
     if "-n2" in options:

@@ -67,6 +67,14 @@ class Reporter:
         if case is not None:
             self._tally(case["op"]).add_case(case)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> Any:
+        """A campaign with failing seeds passes, as these have items of their own: let its word say so."""
+        tally = getattr(report, "gpuemu_campaign", None)
+        if tally is None or not report.passed or not tally["counts"].get("failed"):
+            return None
+        return "passed", ".", (summary.campaign_word(tally["counts"]), {"yellow": True})
+
     def add_campaign(self, tally: Mapping[str, Any]) -> None:
         """Add what a campaign came to (campaign.tally)."""
         self._tally(tally["op"]).add_campaign(tally)

@@ -23,6 +23,7 @@ from pytest_gpuemu.engine.configs import held_to
 from pytest_gpuemu.engine.errors import CannotRunHere, KernelMismatch
 from pytest_gpuemu.pytest_items import fixture, generators, grouping, minimizing, running, telling
 from pytest_gpuemu.pytest_items.campaign import CAMPAIGN, Campaign
+from pytest_gpuemu.pytest_items.clearest import clearest_first
 from pytest_gpuemu.pytest_items.diagnosing import (
     CAMPAIGN_PLANS,
     DIAGNOSIS,
@@ -97,7 +98,9 @@ class Runner:
                 call_and_report(item, "call")
             stop = session.shouldfail or session.shouldstop
             if not stop and not item.get_closest_marker("xfail"):
-                campaign.children = [make_child(item, outcome) for outcome in campaign.failures]
+                campaign.children = [
+                    make_child(item, outcome) for outcome in clearest_first(campaign.failures)
+                ]
                 plans = CampaignPlans(campaign.passed_plans, [found.plan for found in campaign.failures])
                 for child in campaign.children:
                     child.stash[CAMPAIGN_PLANS] = plans
@@ -265,7 +268,7 @@ class Runner:
         if reporter is not None:  # xdist's controller has stopped listening
             reporter.add_campaign({**campaign.tally(), "interrupted": campaign.planned - campaign.cases})
         now = time.time()
-        for outcome in campaign.failures:
+        for outcome in clearest_first(campaign.failures):
             child = make_child(item, outcome)
             report = pytest.TestReport(
                 nodeid=child.nodeid,

@@ -164,6 +164,11 @@ def summary_lines(tallies: Iterable[OpTally], verbose: bool = False) -> list[str
     return [op_line(tally, verbose) for tally in tallies]
 
 
+def campaign_word(counts: Mapping[str, int]) -> str:
+    """What `pytest -v` writes behind a campaign with failing seeds, in place of PASSED."""
+    return f"CAMPAIGN: {counts['failed']} of {sum(counts.values())} cases failed, items of their own"
+
+
 def op_line(tally: OpTally, verbose: bool = False) -> str:
     """`softmax: 200 cases, 3 failed; 812 cases/s; dtypes float16 float32; layouts 7 of 7; ...`."""
     cases = sum(tally.counts.values())
