@@ -1,8 +1,8 @@
 """How a failed case reads: plain lines of text, for a terminal of any width.
 
 Here: the headline, the case, the worst elements, where the exceeding ones lie, hints and commands.
-Elsewhere: what was found (judge.py), what is made of it (diagnose/), the picture of it (heatmap.py), which
-failures are shown in full (the pytest items).
+Elsewhere: what was found (judge.py), what is made of it (diagnose/), the picture of it (heatmap.py), where
+inputs are not finite (specials.py), which failures are shown in full (the pytest items).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.configs import describe_config
 from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
 from pytest_gpuemu.engine.op import Array
+from pytest_gpuemu.engine.specials import describe_specials
 from pytest_gpuemu.engine.ulps import ulp_histogram
 from pytest_gpuemu.engine.verdict import Comparison, Finding, Verdict
 
@@ -41,6 +42,8 @@ def describe_failure(
     for finding in others:
         lines += _labelled("also", _headline(finding, several))
     lines += describe_case(case)
+    for held in describe_specials(case, verdict.comparisons):
+        lines += _labelled("holds", held)
     has_place = diagnosis is not None and bool(diagnosis.where)
     for comparison in verdict.comparisons:
         lines += _describe_comparison(comparison, has_place)
