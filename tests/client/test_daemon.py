@@ -14,7 +14,6 @@ import threading
 import time
 import warnings
 
-import numpy as np
 import pynng
 import pytest
 
@@ -294,21 +293,6 @@ def test_a_wrong_config_keeps_it_from_starting_and_says_why(tmp_path, monkeypatc
     assert list((tmp_path / "temporary").iterdir()) == []
 
 
-def test_a_store_that_cannot_be_opened_leaves_the_rest_working(tmp_path):
-    (tmp_path / ".gpuemu").mkdir()
-    (tmp_path / ".gpuemu" / "gpuemu.db").write_bytes(b"no database" * 100)
-
-    daemon = start_daemon(tmp_path, tmp_path / ".gpuemu")
-    recorder = Recorder(daemon.socket_path)
-
-    assert "cannot be read as a store" in str(recorder.store_error())
-    with pytest.raises(ClientError, match="cannot be read as a store") as caught:
-        recorder.failure(failure(1))
-    assert caught.value.code == "StoreError"
-    recorder.close()
-    daemon.stop()
-
-
 @pytest.mark.parametrize(
     "data",
     [b"", b"{}", b"[", b"\0GE2", b"\xff" * 1000, b'{"type":"Pink"}', b'{"type":"GetResult","seed":-1}'],
@@ -346,27 +330,3 @@ def test_a_client_that_vanishes_leaves_the_daemon_serving(daemon):
 
     with Client(daemon.socket_path) as client:
         assert client.ping() == "pong"
-
-
-def test_a_request_that_takes_long_is_done_once(tmp_path):
-    """Guards: the transport sent a request again each second, and the daemon did it each time."""
-    (tmp_path / "gpuemu.toml").write_text(
-        "[[ops]]\nname = 'slow'\nreference = 'slow_reference:slow'\n", encoding="utf-8"
-    )
-    (tmp_path / "slow_reference.py").write_text(
-        "import time\n"
-        "def slow(input):\n"
-        "    open('calls', 'a').write('.')\n"
-        "    time.sleep(1.2)\n"
-        "    return input\n",
-        encoding="utf-8",
-    )
-    daemon = start_daemon(tmp_path, tmp_path / ".gpuemu", config=tmp_path / "gpuemu.toml")
-    x = np.ones((2, 3), np.float32)
-
-    with Client(daemon.socket_path) as client:
-        assert client.validate_op("slow", {"input": x}, x).passed
-        assert client.validate_op("slow", {"input": x}, x).passed
-
-    daemon.stop()
-    assert (tmp_path / "calls").read_text(encoding="utf-8") == ".."

@@ -23,7 +23,7 @@ from pytest_gpuemu.engine.checks import modified_input
 from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, OutputError
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
-from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT
+from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT, NOT_STORED, STORE_ERROR
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.stored import RecordCampaign
 from pytest_gpuemu.engine.references import call_by_name
@@ -92,8 +92,7 @@ def fuzz_here(
         could_not_run=len(reasons),
         notes=tuple(dict.fromkeys([*notes, *reasons])),
     )
-    _record(transport, op_name, found, time.monotonic() - began)
-    return found
+    return _recorded(transport, op_name, found, time.monotonic() - began)
 
 
 def fuzz_there(
@@ -132,11 +131,11 @@ def fuzz_there(
             code=CANNOT_RUN_HERE,
         )
     found = FuzzResults(seed=reply["seed"], failures=failures, notes=tuple(notes), **counts)
-    _record(transport, op_name, found, time.monotonic() - began)
-    return found
+    return _recorded(transport, op_name, found, time.monotonic() - began)
 
 
-def _record(transport: Transport, op_name: str, found: FuzzResults, wall_s: float) -> None:
+def _recorded(transport: Transport, op_name: str, found: FuzzResults, wall_s: float) -> FuzzResults:
+    """The results of a campaign that is stored, or with a note where the store cannot be written."""
     campaign = RecordCampaign(
         test_id=CLIENT,
         op_name=op_name,
@@ -150,7 +149,13 @@ def _record(transport: Transport, op_name: str, found: FuzzResults, wall_s: floa
         wall_s=wall_s,
         timestamp=time.time(),
     )
-    ask(transport, to_message(campaign), "Ok")
+    try:
+        ask(transport, to_message(campaign), "Ok")
+    except ClientError as error:
+        if error.code != STORE_ERROR:
+            raise
+        return replace(found, notes=tuple(dict.fromkeys([*found.notes, f"{NOT_STORED}: {error}"])))
+    return found
 
 
 def case_limit_ms(transport: Transport) -> int:

@@ -5,6 +5,7 @@ Here: the two requests. Elsewhere: the methods that users call (client.py), the 
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from pytest_gpuemu.client.sending import sent_arrays, sent_output
 from pytest_gpuemu.client.transport import Transport, ask
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import parse_case_id
+from pytest_gpuemu.engine.protocol import NOT_STORED
 from pytest_gpuemu.engine.protocol.plain import plain
 from pytest_gpuemu.engine.protocol.tensor import Tensor
 from pytest_gpuemu.engine.verdict import Finding
@@ -42,7 +44,7 @@ def validate(
         "seed": seed,
         "kwargs": plain(params),
     }
-    return ValidationResult.from_wire(ask(transport, message, "ValidationResult")["result"])
+    return _read(ask(transport, message, "ValidationResult"))
 
 
 def submit(
@@ -72,4 +74,13 @@ def submit(
         "keep": keep,
         "seen": [{"kind": finding.kind, "message": finding.message} for finding in seen],
     }
-    return ValidationResult.from_wire(ask(transport, message, "SubmitResult")["result"])
+    return _read(ask(transport, message, "SubmitResult"))
+
+
+def _read(reply: Mapping[str, Any]) -> ValidationResult:
+    """The result of a reply. That it is not stored is a warning too: who reads the notes of what passed?"""
+    result = ValidationResult.from_wire(reply["result"])
+    for note in result.notes:
+        if note.startswith(NOT_STORED):
+            warnings.warn(note, stacklevel=4)
+    return result

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,10 +16,12 @@ import pynng
 
 from pytest_gpuemu.engine.errors import ClientError, ProtocolError
 from pytest_gpuemu.engine.protocol import MAX_MESSAGE_BYTES, framing
-from pytest_gpuemu.engine.sockets import check_length, check_owner
+from pytest_gpuemu.engine.sockets import check_length, check_owner, log_path
 
 _A_DAY_MS = 24 * 60 * 60 * 1000
 _BETWEEN_DIALS_S = 0.02
+# A daemon that is restarted answers within this time (launch.py waits as long for it).
+_RESTART_S = 20.0
 
 
 class Transport(Protocol):
@@ -50,11 +53,15 @@ class NngTransport:
                 f"the {message['type']} request has {len(data)} bytes; the daemon reads at most "
                 f"{MAX_MESSAGE_BYTES}"
             )
-        context = self._new_context(self._timeout_ms + more_ms)
+        socket, context = self._new_context(self._timeout_ms + more_ms)
         try:
             context.send(data)
             return framing.decode(context.recv())
+        except pynng.exceptions.Closed:
+            raise self._has_ended(message) from None
         except pynng.exceptions.Timeout:
+            if self._give_up(socket):
+                raise self._has_ended(message) from None
             raise ClientError(
                 f"the daemon at {self.socket_path} did not answer {message['type']} within "
                 f"{self._timeout_ms + more_ms} ms; Client(timeout_ms=...) waits longer"
@@ -64,7 +71,8 @@ class NngTransport:
                 f"the {message['type']} request to {self.socket_path} failed: {error}"
             ) from error
         finally:
-            context.close()
+            with suppress(pynng.exceptions.Closed):  # with its socket
+                context.close()
 
     def close(self) -> None:
         with self._lock:
@@ -72,13 +80,39 @@ class NngTransport:
                 self._socket.close()
                 self._socket = None
 
-    def _new_context(self, timeout_ms: int) -> Any:
-        """A context for one request; it takes over the time-out that the socket has at this moment."""
+    def _new_context(self, timeout_ms: int) -> tuple[Any, Any]:
+        """The socket, and a context for one request; it takes over the time-out that the socket has at this
+        moment."""
         with self._lock:
             if self._socket is None:
                 self._socket = self._dial()
             self._socket.recv_timeout = timeout_ms
-            return self._socket.new_context()
+            return self._socket, self._socket.new_context()
+
+    def _give_up(self, socket: Any) -> bool:
+        """Close a connection whose other end has gone, which ends the requests that wait; whether it has."""
+        with self._lock:
+            if socket.pipes:
+                return False
+            if self._socket is socket:
+                self._socket = None
+        socket.close()
+        return True
+
+    def _lost(self, socket: Any) -> None:
+        """The other end has gone: a daemon that is restarted comes in its place soon, or none does."""
+        if self._socket is socket:
+            waiting = threading.Timer(_RESTART_S, self._give_up, [socket])
+            waiting.daemon = True
+            waiting.start()
+
+    def _has_ended(self, message: dict[str, Any]) -> ClientError:
+        log = log_path(self.socket_path)
+        said = f" (its log: {log})" if log.exists() else ""
+        return ClientError(
+            f"the daemon at {self.socket_path} ended before it answered {message['type']}{said}, and none "
+            "has started in its place; start one with: gpuemu daemon start"
+        )
 
     def _dial(self) -> Any:
         check_length(self.socket_path)
@@ -96,6 +130,7 @@ class NngTransport:
         # Sent again on a new connection, never because an answer takes long: the daemon would do it twice.
         # (Without any resend time, nng gives up when the daemon dies.)
         found.resend_time = _A_DAY_MS
+        found.add_post_pipe_remove_cb(lambda _: self._lost(found))
         patience = time.monotonic() + self._timeout_ms / 1000.0
         while True:
             try:

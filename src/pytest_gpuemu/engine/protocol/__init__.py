@@ -12,6 +12,8 @@ from __future__ import annotations
 PROTOCOL_VERSION = 1
 # The test id of what a client had judged.
 CLIENT = "client"
+# How the note begins that comes with a verdict where the store cannot be written.
+NOT_STORED = "not stored"
 MAX_MESSAGE_BYTES = 256 * 2**20
 MAX_BATCH_BYTES = 64 * 2**20
 

@@ -12,9 +12,9 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_gpuemu.engine.errors import ProtocolError
+from pytest_gpuemu.engine.errors import ProtocolError, StoreError
 from pytest_gpuemu.engine.execution import runnable_entry
-from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT, NOT_FOUND, OP_NOT_FOUND
+from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT, NOT_FOUND, NOT_STORED, OP_NOT_FOUND
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.fuzzing import FuzzOp, Minimize
 from pytest_gpuemu.engine.service.state import Answer, State
@@ -64,8 +64,12 @@ class Fuzzing:
                 f"none of the {counts.total()} cases of {request.op_name!r} could run here: {reasons[0]}",
                 code=CANNOT_RUN_HERE,
             )
+        notes = [*campaign["notes"], *dict.fromkeys(reasons)]
         if version == 1:  # ours counts the cases of all its requests
-            self._record(request.op_name, campaign, counts, time.monotonic() - began)
+            try:
+                self._record(request.op_name, campaign, counts, time.monotonic() - began)
+            except StoreError as error:
+                notes.append(f"{NOT_STORED}: {error}")
         return {
             "type": "FuzzResults",
             "seed": campaign["seed"],
@@ -75,7 +79,7 @@ class Fuzzing:
             "undetermined": counts["undetermined"],
             "could_not_run": counts["could not run"],
             "failures": failures,
-            "notes": [*campaign["notes"], *dict.fromkeys(reasons)],
+            "notes": notes,
             "seeds_left": seeds,
         }
 

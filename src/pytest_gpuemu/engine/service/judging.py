@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_gpuemu.engine.errors import ReferenceFailed
-from pytest_gpuemu.engine.protocol import framing
+from pytest_gpuemu.engine.errors import ReferenceFailed, StoreError
+from pytest_gpuemu.engine.protocol import NOT_STORED, framing
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.judging import GetTestBatch, GetTestCase, SubmitOutput, ValidateOp
 from pytest_gpuemu.engine.protocol.tensor import Tensor
@@ -35,7 +35,7 @@ class Judging:
     def _submit(self, request: SubmitOutput, _: int) -> dict[str, Any]:
         overrides, is_issued = request.fuzz_config, request.inputs is None
         if overrides is None:
-            issued = self._state.store.issued(request.op_name, request.seed)
+            issued = self._issued(request)
             overrides, is_issued = issued or {}, is_issued or issued is not None
         job = {"request": to_message(request), "overrides": overrides}
         snapshot = None
@@ -53,18 +53,32 @@ class Judging:
         body = self._state.keep(done, snapshot) if request.keep else done["result"]
         return {"type": "SubmitResult", "result": body}
 
+    def _issued(self, request: SubmitOutput) -> dict[str, Any] | None:
+        """What the case of a seed was narrowed by when it was handed out. Raises StoreError where that is not
+        known and only the seed says which case it is: it would be judged as another."""
+        try:
+            return self._state.store.issued(request.op_name, request.seed)
+        except StoreError:
+            if request.inputs is None:
+                raise
+            return None
+
     def _cases(self, request: GetTestCase | GetTestBatch, version: int) -> dict[str, Any]:
         done = self._state.in_worker(
             {"job": "cases", "request": to_message(request), "proxied_floats": version == 1}
         )
         issued = {case["seed"]: done["overrides"] for case in done["cases"]}
-        self._state.store.note_issued(request.op_name, issued)
+        notes = list(done["notes"])
+        try:
+            self._state.store.note_issued(request.op_name, issued)
+        except StoreError as error:
+            notes.append(f"{NOT_STORED}: {error}")
         if isinstance(request, GetTestCase):
-            return {"type": "TestCase", **done["cases"][0], "notes": done["notes"]}
+            return {"type": "TestCase", **done["cases"][0], "notes": notes}
         return {
             "type": "TestBatch",
             "cases": done["cases"],
-            "notes": done["notes"],
+            "notes": notes,
             "left_out": done["left_out"],
         }
 

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.errors import ProtocolError, ReferenceFailed, StoreError, WorkerLost
 from pytest_gpuemu.engine.execution import is_script
-from pytest_gpuemu.engine.protocol import INTERNAL_ERROR, REFERENCE_FAILED, framing
+from pytest_gpuemu.engine.protocol import INTERNAL_ERROR, NOT_STORED, REFERENCE_FAILED, framing
 from pytest_gpuemu.engine.store import Store, StoredFailure, StoredResult
 from pytest_gpuemu.engine.workers import Pool
 
@@ -106,14 +106,20 @@ class State:
             return self.in_worker({"job": "reference lost", **job, "text": str(error)})
 
     def keep(self, done: Mapping[str, Any], snapshot: bytes | None = None) -> dict[str, Any]:
-        """Store what a judging worker found of a case (result, failure, timestamp); its result's body."""
+        """Store what a judging worker found of a case (result, failure, timestamp); its result's body.
+
+        Where the store cannot be written the verdict is not lost with it: a note says that it is not stored.
+        """
         body: dict[str, Any] = done["result"]
         result = stored_result(body, done["timestamp"])
-        if body["status"] == "failed":
-            self.store.add_failure(stored_failure(result, done["failure"], snapshot), result)
-        else:
-            self.store.forget(result.test_id, result.op, result.seed, result.edits)
-            self.store.add_results([result])
+        try:
+            if body["status"] == "failed":
+                self.store.add_failure(stored_failure(result, done["failure"], snapshot), result)
+            else:
+                self.store.forget(result.test_id, result.op, result.seed, result.edits)
+                self.store.add_results([result])
+        except StoreError as error:
+            return {**body, "notes": [*body["notes"], f"{NOT_STORED}: {error}"]}
         return body
 
 
