@@ -49,7 +49,7 @@ RIGHT: Mapping[str, frozenset[str]] = {
         "unstable form": ("unstable",),
         "unwritten output": ("unwritten",),
         "very long rows": ("loop bound", "carry", "accumulator"),
-        "window edge": ("padding", "loop bound", "param"),
+        "window edge": ("edge", "padding", "loop bound", "param"),
         "wrong axis": ("axis",),
         "wrong constant": ("constant",),
         "wrong formula": ("formula", "term", "sign"),

@@ -259,11 +259,11 @@ def functions(step: Step) -> Changes:
                 (lambda s: s.again(-np.asarray(s.args[0]))),
                 False,
             )
-        if step.name == "exp":
+        if step.name in ("exp", "expit"):
             for bound in (20.0, 50.0, 80.0, 88.0):
                 yield (
                     "clamp",
-                    f"the argument of exp is limited to {bound:g}",
+                    f"the argument of {step.name} is limited to {bound:g}",
                     partial(_limited, bound),
                     False,
                 )

@@ -104,7 +104,7 @@ class Wrong:
         return Agreement(
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,
-            bits=counted + min(others, most),
+            bits=float(counted + min(others, most)),
         )
 
     def share_kept(self, suspected: Float64Array) -> float:

@@ -188,7 +188,7 @@ def _heads(case: Case, one: Input, two: Input) -> Iterator[Hypothesis]:
     """Where one has an axis of groups times heads, and two one of groups: two by another mapping of these."""
     for axis, (many, few) in enumerate(zip(one.dims, two.dims, strict=False)):
         heads, groups = case.originals[one.name].shape[axis], case.originals[two.name].shape[axis]
-        if str(many) == str(few) or groups < 2 or heads <= groups or heads % groups:
+        if str(many) == str(few) or groups < 2 or heads < groups or heads % groups:
             continue
         head = np.arange(heads)
         for places, text in (

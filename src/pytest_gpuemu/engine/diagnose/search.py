@@ -100,20 +100,23 @@ def refuted(case: Case, verdict: Verdict, shown: Iterable[Shown], time_s: float 
     texts = {one.text for one in shown}
     outputs = [found for x in verdict.comparisons if (found := beside_reference(x)) is not None]
     started = time.thread_time()
-    found: set[str] = set()
+    against: set[str] = set()
+    for_it: set[str] = set()  # of several references one is enough
     if not texts or not outputs:
-        return found
+        return against
     with np.errstate(all="ignore"):
         for hypothesis in _of_every_reference(case, [], []):
             if time.thread_time() - started > time_s:
                 break
             if hypothesis.text not in texts or (computed := hypothesis.outputs()) is None:
                 continue
-            for right in outputs:
-                suspected = _cropped(computed.get(right.name), right.shape)
-                if suspected is not None and right.share_kept(as_float64(suspected)) < _PASSING_KEPT:
-                    found.add(hypothesis.text)
-    return found
+            keeps = all(
+                suspected is None or right.share_kept(as_float64(suspected)) >= _PASSING_KEPT
+                for right in outputs
+                for suspected in [_cropped(computed.get(right.name), right.shape)]
+            )
+            (for_it if keeps else against).add(hypothesis.text)
+    return against - for_it
 
 
 def _of_every_reference(case: Case, wrongs: list[Wrong], found: list[Shown]) -> Iterator[Hypothesis]:

@@ -29,6 +29,7 @@ NAMES: Mapping[str, str] = {
     "constant": "a wrong constant",
     "count": "a wrong count to divide by",
     "dtype": "a wrong output dtype",
+    "edge": "a comparison is wrong at its edge: > and >= are mixed up",
     "eps": "eps is wrong or misplaced",
     "factor": "a factor is missing or wrong",
     "formula": "a wrong formula",
@@ -55,6 +56,7 @@ NAMES: Mapping[str, str] = {
     "strides": "strides are ignored: the kernel reads as if its input were contiguous",
     "tail": "a tail mask leaks into a reduction",
     "term": "a term is missing",
+    "truncation": "a quotient or code is rounded in the wrong direction",
     "unstable": "an unstable form: a difference of large numbers loses the digits",
     "unwritten": "part of the output is never written (grid, bound or mask of the store)",
 }
@@ -110,16 +112,20 @@ _OF_PARTIAL_BLOCKS = {"tail", "loop bound"}
 # Offsets of so many bits end here.
 _BORDERS_OF_INDICES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
 _BORDERS_OF_OFFSETS = {2**15, 2**16, 2**31, 2**32}
+_NONFINITE = {"nonfinite", "nonfinite_rows"}
 _TAILS = {"tail", "last", "flat tail"}
 _MOVED = {"shifted", "transposed", "reversed", "sign"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
     (("index in block", "narrowed"), "index"),
     (("log of zero",), "unstable"),
+    (("sentinel",), "init"),
+    (("off by one",), "truncation"),
     (("nan lost", "nonfinite lost"), "nan"),
     (("transposed", "reversed"), "axis"),
     (("shifted",), "index"),
     (("sign",), "sign"),
+    (("at value",), "edge"),
     (("smooth",), "formula"),
     (("rounded",), "precision"),
 )
@@ -253,7 +259,8 @@ def _by_nonfinite(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     made = any(clue.kind == "nan made" for clue in seen[0].how)
     is_dense = set(seen[0].plan.layouts.values()) == {"contiguous"}
     only_values = needs.plain is False and (needs.alone == {"values"} or (not needs.alone and is_dense))
-    if only_values and values & {"nonfinite", "nonfinite_rows"} and made:
+    permuted = any(clue.kind == "permuted" for clue in seen[0].how)
+    if only_values and values & _NONFINITE and made and not permuted:
         return _named("nan made", "likely", "it fails where infinities are among the values, with NaN")
     return None
 
@@ -304,13 +311,16 @@ def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -
     """What follows from how the elements are wrong, and when."""
     by_kind = [{clue.kind: clue for clue in one.how} for one in seen]
     how = {kind: clue for found in reversed(by_kind) for kind, clue in found.items()}
-    often = {kind for kind in how if 2 * sum(kind in found for found in by_kind) > len(by_kind)}
+    counts = Counter(kind for found in by_kind for kind in found)
+    often = {kind for kind in how if 2 * counts[kind] >= len(by_kind) + (kind not in by_kind[0])}
     where = {clue.kind: clue for one in reversed(seen) for clue in one.where}
     plain = next((found for one, found in zip(seen, by_kind, strict=True) if one.role == "plain"), None)
     decisive = often if plain is None else set(plain)
     for one, clues in zip(seen, by_kind, strict=True):
         if "smooth" in clues and one.role in ("plain", "aligned"):
             return _named("formula", "likely", clues["smooth"].text)
+    if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
+        return found
     for kinds, suspicion in _FROM_HOW:
         kind = next((kind for kind in kinds if kind in often), None)
         if kind is not None:
@@ -337,6 +347,15 @@ def _by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -
     return None
 
 
+def _by_permuted(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
+    """Values in a wrong order: where NaN is among them, or lanes beyond the end are."""
+    clue = next(clue for one in seen for clue in one.how if clue.kind == "permuted")
+    values = set(seen[0].plan.values.values())
+    if needs.plain is False and values & _NONFINITE and clue.evidence["nan"]:
+        return _named("nan", "likely", f"{clue.text}, where NaN is among them: it is not ordered as NaN is")
+    return None
+
+
 def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Suspicion | None:
     """What a failure that passes when made plain says by the one thing that it needs."""
     values = set(seen[0].plan.values.values())
@@ -354,7 +373,7 @@ def _by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Su
             return _named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )
-        if not values & {"nonfinite", "nonfinite_rows"} and made:
+        if not values & _NONFINITE and made:
             text = (
                 f"NaN or infinity where values are {' and '.join(sorted(values))}, and none for ordinary ones"
             )

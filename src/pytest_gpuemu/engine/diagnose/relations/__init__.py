@@ -13,7 +13,15 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
-from pytest_gpuemu.engine.diagnose.relations import factors, nonfinite, places, rounding, rows
+from pytest_gpuemu.engine.diagnose.relations import (
+    factors,
+    integers,
+    nonfinite,
+    places,
+    rounding,
+    rows,
+    values,
+)
 from pytest_gpuemu.engine.verdict import Comparison
 
 _MOST_ELEMENTS = 2**20
@@ -32,10 +40,13 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
             *factors.factors(case, wrong, reference),
             *places.inputs(case, wrong, reference),
             *places.moved(wrong, reference),
-            *rounding.wrapped(wrong, comparison),
+            *integers.integers(wrong, comparison),
             *places.indices(case, comparison),
+            *places.permuted(wrong, given, reference, mask),
             *rows.by_row(case, wrong, given, reference, mask),
             *rounding.narrower(wrong, reference),
+            *places.misplaced(wrong, reference),
+            *values.values(case, wrong),
             *rounding.slight(case, wrong),
         ]
 

@@ -17,6 +17,8 @@ from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of
 
 # exp of less than this is 0 in float32, or subnormal.
 _LOG_OF_TINY = -80.0
+# Numbers that are written for infinity are at least this large.
+_LARGE = 1e3
 _LOGS = ("log", "log2", "log10", "log1p")
 
 
@@ -35,6 +37,12 @@ def nonfinite(case: Case, wrong: Wrong) -> Iterator[Clue]:
             f"the output is -inf where {right[zero].max():.4g} or less is right: the log of an underflow",
             float(zero.mean()),
         )
+    sentinel = given[0] if given.size and np.ptp(given) == 0 else 0.0
+    if abs(sentinel) >= _LARGE and np.all(np.isinf(right)) and np.all(np.sign(right) == np.sign(sentinel)):
+        text = (
+            f"the output is {sentinel:g} where it should be {right[0]:g}: a finite number stands for infinity"
+        )
+        yield clue_of("sentinel", wrong, text, 1.0, value=float(sentinel))
     if nan.all():
         yield clue_of("nan lost", wrong, "NaN is lost: the output is a number where it should be NaN", 1.0)
     elif lost.mean() >= EXPLAINED:

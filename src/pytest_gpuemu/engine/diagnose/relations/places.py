@@ -9,15 +9,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from pytest_gpuemu.engine import references
+from pytest_gpuemu.engine import dtypes, references
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
 from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of, holds
 from pytest_gpuemu.engine.errors import ReferenceFailed
-from pytest_gpuemu.engine.op import Float64Array
+from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Comparison
 
+# Of fewer elements chance makes such things; so many of the wrong ones are misplaced, so many by chance.
+_FEWEST_MISPLACED = 16
+_MISPLACED, _BY_CHANCE = 0.75, 0.1
 _BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
@@ -94,3 +97,51 @@ def indices(case: Case, comparison: Comparison) -> Iterator[Clue]:
                 kind="narrowed", output=comparison.name, text=text, explained=share, evidence={"dtype": kind}
             )
             return
+
+
+def permuted(wrong: Wrong, output: Float64Array, reference: Float64Array, mask: Array) -> Iterator[Clue]:
+    """The right values, in a wrong order: of each row along the last axis, or of all."""
+    if reference.shape[-1:] < (3,) or wrong.exceeding.sum() < 3:
+        return
+    rows = mask.reshape(-1, mask.shape[-1])
+    hit = rows.any(axis=1)
+    given = np.sort(output.reshape(rows.shape)[hit], axis=1)
+    right = np.sort(reference.reshape(rows.shape)[hit], axis=1)
+    finite = right[np.isfinite(right)]
+    if finite.size == 0 or np.ptp(finite) == 0 or not _alike(given, right, wrong.dtype):
+        return
+    text = "each wrong row holds its right values, in another order"
+    nan = np.isnan(reference).any()
+    yield clue_of("permuted", wrong, text, 1.0, rows=int(hit.sum()), nan=bool(nan))
+
+
+def _alike(given: Float64Array, right: Float64Array, dtype: str) -> bool:
+    """Whether two arrays are equal to within a few roundings of a dtype."""
+    unit = dtypes.properties(dtype).unit_roundoff if dtypes.is_floating(dtype) else 0.0
+    return bool(np.allclose(given, right, rtol=4 * unit, atol=0.0, equal_nan=True))
+
+
+def misplaced(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
+    """Most wrong elements hold values that are right for other elements, which chance does not do."""
+    given = wrong.output[wrong.exceeding]
+    known = np.unique(reference[np.isfinite(reference)])
+    usable = np.isfinite(given) & (given != 0)
+    if (
+        usable.sum() < _FEWEST_MISPLACED
+        or known.size < _FEWEST_MISPLACED
+        or not dtypes.is_floating(wrong.dtype)
+    ):
+        return
+    unit = 4 * dtypes.properties(wrong.dtype).unit_roundoff
+    found = _share_near(known, given[usable], unit)
+    by_chance = _share_near(known, given[usable] * (1 + 64 * unit), unit)
+    if found >= _MISPLACED and by_chance <= _BY_CHANCE:
+        text = f"{found:.0%} of the wrong elements hold the right value of another element"
+        yield clue_of("misplaced", wrong, text, found, share=found)
+
+
+def _share_near(known: Float64Array, values: Float64Array, unit: float) -> float:
+    """The share of values that lie within unit of one of the known, which rise."""
+    at = np.clip(np.searchsorted(known, values), 1, known.size - 1)
+    nearest = np.minimum(np.abs(known[at] - values), np.abs(known[at - 1] - values))
+    return float(np.mean(nearest <= unit * np.abs(values)))

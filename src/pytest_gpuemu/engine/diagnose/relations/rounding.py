@@ -1,6 +1,7 @@
-"""Rounding: to a narrower dtype, on the way, in the wrong direction, or the upper bits of an integer lost.
+"""Rounding: to a narrower dtype, or on the way.
 
-Here: what the errors tell by their size. Elsewhere: a step that is rounded (precision.py).
+Here: what the errors of floats tell by their size. Elsewhere: integers (integers.py), a step that is rounded
+(precision.py).
 """
 
 from __future__ import annotations
@@ -17,28 +18,13 @@ from pytest_gpuemu.engine.diagnose.program import record
 from pytest_gpuemu.engine.diagnose.relations.clue import clue_of, holds
 from pytest_gpuemu.engine.diagnose.steps import reduced_axis
 from pytest_gpuemu.engine.op import Float64Array
-from pytest_gpuemu.engine.verdict import Comparison
 
 _LOWER = ("float16", "bfloat16", "float8_e4m3fn", "float8_e5m2")
 # Errors below this share of the largest reference value of the output are what rounding on the way makes.
 _SLIGHT = 2.0**-6
+_SLIGHT_OF_MOST = 2.0**-3
 # Neighbouring errors, by the value of an input, are this alike where the error is a smooth function of it.
 _SMOOTH, _FEWEST_OF_A_CURVE = 0.8, 32
-
-
-def wrapped(wrong: Wrong, comparison: Comparison) -> Iterator[Clue]:
-    """Integers that lost their upper bits."""
-    if comparison.output is None or comparison.output.dtype.kind not in "iu":
-        return
-    right = wrong.reference
-    if not np.isfinite(right).all():
-        return
-    for kind in ("int8", "uint8", "int16", "uint16", "int32"):
-        narrowed = right.astype(np.int64).astype(kind).astype(np.float64)
-        given = wrong.output[wrong.exceeding]
-        if np.array_equal(narrowed[wrong.exceeding], given):
-            yield clue_of("narrowed", wrong, f"output = reference as {kind}", 1.0, dtype=kind)
-            return
 
 
 def narrower(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
@@ -66,6 +52,11 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
     if largest == 0 or float(error.max()) > _SLIGHT * largest:
         return
     share = float(error.max()) / largest
+    # Rounding leaves most elements with most of their digits, unless large terms cancel in all of them.
+    with np.errstate(all="ignore"):
+        relative = error / np.maximum(np.abs(right), np.abs(given))
+    if float(np.median(relative)) > _SLIGHT_OF_MOST:
+        return
     is_pointwise = all(reduced_axis(step) is None and "." not in step.name for step in record(case))
     is_pointwise &= bool(np.ptp(given) > 0)
     for name, array in case.originals.items():

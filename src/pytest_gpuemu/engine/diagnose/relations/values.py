@@ -1,0 +1,57 @@
+"""Which values of an input the wrong elements have: one value, or all above or below some value.
+
+Here: the inputs of the output's shape, beside the mask of wrong elements. Elsewhere: places (where.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.diagnosis import Clue
+from pytest_gpuemu.engine.diagnose.evidence import Wrong
+from pytest_gpuemu.engine.diagnose.relations.clue import clue_of
+
+# Of fewer wrong elements, or right ones, a border between them is chance.
+_FEWEST, _FEWEST_AT = 8, 2
+
+
+def values(case: Case, wrong: Wrong) -> Iterator[Clue]:
+    """A value of an input that parts the wrong elements from the right ones."""
+    hit, missed = wrong.exceeding, ~wrong.exceeding
+    if not missed.any():
+        return
+    numbers = [value for value in case.params.values() if isinstance(value, (int, float))]
+    for name, array in case.originals.items():
+        if tuple(array.shape) != wrong.shape or array.dtype.kind == "b":
+            continue
+        given = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at]
+        if np.isnan(given).all() or not np.isfinite(given[hit]).all():
+            continue
+        bad, good = given[hit], given[missed]
+        good = good[np.isfinite(good)]
+        if good.size == 0:
+            continue
+        if np.ptp(bad) == 0:
+            is_special = bad[0] in (0.0, 1.0, -1.0) or bad[0] in numbers
+            if (
+                bad.size >= _FEWEST_AT
+                and is_special
+                and not np.any(good == bad[0])
+                and (good.min() < bad[0] < good.max())
+            ):
+                text = f"every wrong element is where {name} is {bad[0]:g}, and no other"
+                yield clue_of("at value", wrong, text, 1.0, input=name, value=float(bad[0]))
+        elif min(bad.size, good.size) >= _FEWEST and np.unique(bad).size >= _FEWEST / 2:
+            if bad.min() > good.max():
+                text = (
+                    f"every wrong element is where {name} is at least {bad.min():.4g}, and none of the others"
+                )
+                yield clue_of("above value", wrong, text, 1.0, input=name, value=float(bad.min()))
+            elif bad.max() < good.min():
+                text = (
+                    f"every wrong element is where {name} is at most {bad.max():.4g}, and none of the others"
+                )
+                yield clue_of("below value", wrong, text, 1.0, input=name, value=float(bad.max()))
