@@ -80,6 +80,8 @@ def lane_of(value: Any, source: Step | None, axis: int, size: int, fill: float, 
     array = np.asarray(value)
     if array.ndim < -axis or array.shape[axis] != size:
         return array
+    if source is not None and source.name in REDUCTIONS:  # of a size of 1 it has this axis, and is of the row
+        return array
     one = np.full((1,) * array.ndim, fill)
     if source is None or depth > _DEEPEST:
         return one

@@ -16,9 +16,11 @@ from pytest_gpuemu.engine.op import Array, Float64Array
 Strides = tuple[int, ...]
 
 
-def read(case: Case, name: str, strides: Sequence[int], shape: Sequence[int] | None = None) -> Array | None:
+def read(
+    case: Case, name: str, strides: Sequence[int], shape: Sequence[int] | None = None, first: int = 0
+) -> Array | None:
     """The elements at the input's address under these strides (in elements), as float64 or the integers
-    there.
+    there; from so many elements after that address on, or before it.
 
     What lies outside of the allocation is NaN, or 0 for integers. None without memory of ours, or where that
     is sparse.
@@ -32,7 +34,7 @@ def read(case: Case, name: str, strides: Sequence[int], shape: Sequence[int] | N
     size = view.itemsize
     memory = base[start % size :]
     memory = memory[: memory.size // size * size].view(view.dtype)
-    offsets = np.asarray(start // size)
+    offsets = np.asarray(start // size + first)
     for axis, (length, stride) in enumerate(zip(shape, strides, strict=True)):
         steps = np.arange(length) * stride
         offsets = offsets[..., None] + steps if axis else offsets + steps

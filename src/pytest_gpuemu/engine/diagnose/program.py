@@ -35,6 +35,7 @@ _WHOLE = {
     "sort",
     "argmax",
     "argmin",
+    "pad",
 }
 _MOST_STEPS = 200
 

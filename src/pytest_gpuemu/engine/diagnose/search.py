@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.borders import border_hypotheses
 from pytest_gpuemu.engine.diagnose.evidence import (
     ENOUGH_BITS,
     Agreement,
@@ -136,6 +137,7 @@ def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     yield from step_hypotheses(case, steps)
     if len(wrongs) == 1:
         yield from fitted_hypotheses(case, wrongs[0], steps)
+    yield from border_hypotheses(case, steps)
     yield from loop_hypotheses(case, steps)
     yield from lane_hypotheses(case, steps)
     yield from padding_hypotheses(case, steps)
