@@ -33,6 +33,8 @@ Dtypes are float16, bfloat16 and float32 where none are listed: `dtypes=["float6
   unless `causal_align` is `"bottom_right"`. Head dims are the powers of two that most kernels take;
   `dims={"D": (1, 256)}` asks for all.
 - The mean loss over ignored targets alone is NaN, as in torch.
+- Cases are drawn with these shapes. Arrays of your own, for `validate_op` and the client, may have every
+  rank that the operator takes and leave out an optional weight or bias ([api.md](api.md)).
 """
 DEFAULT_DTYPES = ("float16", "bfloat16", "float32")
 

@@ -39,6 +39,10 @@ def test_frameworks_and_kinds_of_op_scale():
     assert get_recommended_tolerance("float32", operation="matmul", framework="jax").rtol == pytest.approx(
         2.25e-4
     )
+    assert get_recommended_tolerance("float32", "layer_norm") == get_recommended_tolerance(
+        "float32", "LayerNorm"
+    )
+    assert get_recommended_tolerance("float32", "layer_norm").atol == pytest.approx(2e-5)
     assert ToleranceConfig(1.0, 2.0).scale(3.0) == ToleranceConfig(3.0, 6.0)
 
 

@@ -135,11 +135,15 @@ _OP_TYPES = {
 def get_recommended_tolerance(
     dtype: str, op_type: str = "elementwise", *, framework: str | None = None, operation: str | None = None
 ) -> ToleranceConfig:
-    """The testing pair of a dtype, times the factor of the kind of op (operation is another name for it) and
-    of the framework. Raises ConfigError for an unknown name."""
-    kind = op_type if operation is None else operation
+    """The testing pair of a dtype, times the factor of the kind of op and that of the framework.
+
+    operation is another name for op_type; `LayerNorm` and `layer_norm` are layernorm. Raises ConfigError for
+    an unknown name.
+    """
+    given = op_type if operation is None else operation
+    kind = given.lower().replace("_", "")
     if kind not in _OP_TYPES:
-        raise ConfigError(f"no op_type {kind!r}; {did_you_mean(kind, _OP_TYPES)}")
+        raise ConfigError(f"no op_type {given!r}; {did_you_mean(kind, _OP_TYPES)}")
     return ToleranceConfig.for_dtype(dtype).scale(_OP_TYPES[kind] * _framework_factor(framework))
 
 
