@@ -24,11 +24,16 @@ from pytest_gpuemu.engine.rng import derive_seed
 MAX_KEPT = 12
 # Rounding shows in cases of so many elements; what does not is more than that.
 _SMALL = 64
+_MANY_LOOSER = 20
 _GUARD = 64
 
 
 class OutOfBudget(Exception):
     """No further kernel run is allowed. search.py stops there; no caller sees it."""
+
+
+class IsNoRounding(Exception):
+    """What looked like rounding is more in most smaller cases. search.py goes on from one of these."""
 
 
 class Attempts:
@@ -61,6 +66,7 @@ class Attempts:
         self._needed: list[tuple[str, Plan]] = []
         self._is_loose = not failure.is_rounding
         self._looser: tuple[Plan, Edits] | None = None
+        self._count_looser = 0
 
     def accepts(self, **changes: Any) -> bool:
         """Try the smallest case with these fields of its edits changed; keep it if it fails as the first did.
@@ -80,12 +86,16 @@ class Attempts:
         plan = self._plan(edits)
         if plan is None or _content(plan) == _content(self.plan):
             return False
-        if any(is_as_plain(thing, plan, than) for thing, than in self._needed):
+        if self._lacks_a_need(plan) or not self._fails_alike(plan, edits):
             return False
-        if self._fails_alike(plan, edits):
-            self.plan, self.edits = plan, edits
-            return True
-        return False
+        self.plan, self.edits = plan, edits
+        return True
+
+    def fails(self, edits: Edits) -> bool:
+        """Whether the case of these edits fails as the first did, without keeping it."""
+        edits = self._without_the_drawn(edits)
+        plan = self._plan(edits)
+        return plan is not None and not self._lacks_a_need(plan) and self._fails_alike(plan, edits)
 
     def needs(self, thing: str, of: Plan) -> bool:
         """Whether the original case passes, or fails otherwise, once its `thing` is that of another plan.
@@ -98,6 +108,13 @@ class Attempts:
             return False
         self._needed.append((thing, plan))
         return True
+
+    def forget_needs(self) -> None:
+        """Accept every case again that fails as the first did."""
+        self._needed.clear()
+
+    def _lacks_a_need(self, plan: Plan) -> bool:
+        return any(is_as_plain(thing, plan, than) for thing, than in self._needed)
 
     def restart(self) -> None:
         """Go back to the original case. What was run is not run again."""
@@ -122,11 +139,18 @@ class Attempts:
         found = self._fails(plan.case_id)
         is_alike = found is not None and self.failure.is_kept_by(found, loosely=self._is_loose)
         if found is not None and not is_alike and not self._is_loose:
-            is_looser = self._looser is None or elements(plan) < elements(self._looser[0])
-            if is_looser and self.failure.is_kept_by(found, loosely=True):
-                self._looser = plan, edits
+            self._note_looser(plan, edits, found)
         self._known[plan.edits] = is_alike
+        if self._count_looser >= _MANY_LOOSER and elements(self.plan) > _SMALL:
+            raise IsNoRounding
         return is_alike
+
+    def _note_looser(self, plan: Plan, edits: Edits, found: Signature) -> None:
+        """Keep the smallest case that fails as the first did but for an error that is more than rounding."""
+        if self.failure.is_kept_by(found, loosely=True):
+            self._count_looser += 1
+            if self._looser is None or elements(plan) < elements(self._looser[0]):
+                self._looser = plan, edits
 
     def loosen(self) -> bool:
         """Take what looked like rounding for a wrong value from now on, where that is much smaller.
@@ -134,7 +158,7 @@ class Attempts:
         Goes to the smallest case that would have been accepted so. False where there is none, or the present
         one is small already.
         """
-        looser, self._looser, self._is_loose = self._looser, None, True
+        looser, self._looser, self._is_loose, self._count_looser = self._looser, None, True, 0
         if looser is None or elements(self.plan) <= _SMALL or 2 * elements(looser[0]) > elements(self.plan):
             return False
         self.plan, self.edits = looser

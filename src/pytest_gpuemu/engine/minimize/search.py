@@ -18,9 +18,11 @@ from dataclasses import dataclass
 
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 from pytest_gpuemu.engine.minimize import layouts, params, values
-from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget, is_as_plain
+from pytest_gpuemu.engine.minimize.attempts import Attempts, IsNoRounding, OutOfBudget, elements, is_as_plain
+from pytest_gpuemu.engine.minimize.coupled import shrink_coupled
 from pytest_gpuemu.engine.minimize.dims import shrink_dims
 from pytest_gpuemu.engine.minimize.dtype import PLAINEST_FIRST, simplify_dtype
+from pytest_gpuemu.engine.minimize.jointly import shrink_jointly
 from pytest_gpuemu.engine.minimize.layouts import simplify_layouts
 from pytest_gpuemu.engine.minimize.params import simplify_config, simplify_params
 from pytest_gpuemu.engine.minimize.redraw import redraw_smaller
@@ -32,6 +34,7 @@ from pytest_gpuemu.engine.plan import Plan, plan_case
 STRATEGIES = ("default", "binary-search-dims", "binary-search-values")
 MAX_CASES = 100
 _MOST_RESTARTS = 3
+_LARGE = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,8 +102,6 @@ def minimize(
         lambda: time_s is not None and clock() - started >= time_s,
     )
     is_complete = _is_searched(attempts, strategy)
-    if attempts.loosen():
-        is_complete = is_complete and _is_searched(attempts, strategy)
     return Minimized(original=plan, plan=attempts.plan, cases=cases + attempts.cases, is_complete=is_complete)
 
 
@@ -119,8 +120,11 @@ def _is_searched(attempts: Attempts, strategy: str | None) -> bool:
     try:
         _search(attempts, strategy)
     except OutOfBudget:
+        attempts.loosen()
         return False
-    return True
+    except IsNoRounding:
+        pass
+    return not attempts.loosen() or _is_searched(attempts, strategy)
 
 
 def _search(attempts: Attempts, strategy: str | None) -> None:
@@ -135,11 +139,16 @@ def _search(attempts: Attempts, strategy: str | None) -> None:
         keep_few(attempts)
         return
     _shrink(attempts)
+    first = attempts.plan, attempts.edits
     for _ in range(_MOST_RESTARTS):
         if not _has_lost_a_need(attempts):
-            return
+            break
         attempts.restart()
         _shrink(attempts)
+    # One run is weak evidence: memory that is not written may hold the right value.
+    if elements(attempts.plan) > max(_LARGE, 4 * elements(first[0])):
+        attempts.forget_needs()
+        attempts.restore(*first)
 
 
 def _has_lost_a_need(attempts: Attempts) -> bool:
@@ -163,6 +172,8 @@ def _shrink(attempts: Attempts) -> None:
         again = thorough = False
         for simplify in _SIMPLIFY:
             again |= simplify(attempts)
+        if not again:
+            again = shrink_coupled(attempts) or shrink_jointly(attempts)
     keep_few(attempts)
 
 
