@@ -10,7 +10,7 @@ import pytest
 from numpy import zeros as zeros_by_name
 from scipy import special
 from scipy.special import log_softmax as log_softmax_by_name
-from traced_case import bound_of, draw, error_of, f32
+from traced_case import bound_of, draw, error_of, exceeding, f32
 
 U, TINY = 2.0**-24, 2.0**-126
 X = draw("normal", 0, (6, 9))
@@ -325,6 +325,51 @@ def test_a_scalar_keeps_its_error_where_it_is_rearranged(scalar, spread):
     error = error_of(lambda x: spread(scalar(x), x.shape), x=X)
     assert (error == error_of(scalar, x=X)).all()
     assert error.all()
+
+
+def test_what_is_computed_from_a_range_is_computed_in_float32_by_the_kernel_too():
+    """Guards: frequencies and angles were taken for constants, and kernels that compute them failed."""
+
+    def rotated(x):
+        rows, cols = x.shape
+        frequencies = 1e4 ** (-np.arange(cols) / cols)
+        return x * np.cos(np.arange(rows)[:, None] * frequencies)
+
+    x = draw("normal", 4, (300, 32))
+    frequencies = f32(1e4) ** (-np.arange(32, dtype=f32) / f32(32))
+    bound = bound_of(rotated, x=x)
+    output = x * np.cos(np.arange(300, dtype=f32)[:, None] * frequencies)
+    assert not exceeding(output, bound).any()
+    wrong = x * np.cos(np.arange(1, 301, dtype=f32)[:, None] * frequencies)
+    assert exceeding(wrong, bound).mean() > 0.9
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x: np.where(np.arange(6)[:, None] >= np.arange(9), x, 0.0),
+        lambda x: x[np.arange(6), np.arange(6)],
+        lambda x: x[np.ix_(np.arange(6), np.arange(9))],
+        lambda x: x[np.meshgrid(np.arange(6), np.arange(9), indexing="ij")[0]],
+        lambda x: x[np.arange(6).tolist()],
+        lambda x: np.stack([{i: x[i] for i in np.arange(6)}[5]]),
+        lambda x: np.where(np.isin(np.arange(9), [1, 2]), x, 0.0),
+    ],
+)
+def test_ranges_are_still_indices_masks_and_keys(reference):
+    assert not error_of(reference, x=X).any()
+
+
+def test_a_row_at_a_number_of_a_range_is_a_view():
+    def reference(x):
+        out = np.zeros_like(x)
+        for i in np.arange(len(x)):
+            out[i][1:] = np.exp(x[i, 1:])
+        return out
+
+    bound = bound_of(reference, x=X)
+    assert (bound.values["y"] == reference(X.astype(np.float64))).all()
+    assert ((bound.errors["y"] > 0) == (np.arange(9) > 0)).all()
 
 
 def test_asarray_keeps_the_error():

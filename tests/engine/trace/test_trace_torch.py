@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from traced_case import bound_of, draw, error_of, f32
+from traced_case import bound_of, draw, error_of, exceeding, f32
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional
@@ -238,3 +238,38 @@ def test_methods_that_both_libraries_have_are_read_as_the_case_says():
 def test_code_of_the_other_library_is_traced_where_the_first_does_not_run():
     assert bound_of(lambda x: x.unsqueeze(0).exp(), x=X).method == "trace"
     assert bound_of(lambda x: x.swapaxes(0, 1).astype(float) * 3, library="torch", x=X).method == "trace"
+
+
+def test_angles_of_a_torch_range_are_computed_in_float32_by_the_kernel_too():
+    def rotated(x):
+        rows, cols = x.shape
+        frequencies = 1e4 ** (-torch.arange(cols, dtype=torch.float64) / cols)
+        return x * torch.outer(torch.arange(rows).double(), frequencies).cos()
+
+    x = draw("normal", 4, (300, 32))
+    frequencies = f32(1e4) ** (-np.arange(32, dtype=f32) / f32(32))
+    bound = bound_of(rotated, library="torch", x=x)
+    assert not exceeding(x * np.cos(np.arange(300, dtype=f32)[:, None] * frequencies), bound).any()
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        lambda x: torch.where(torch.arange(6)[:, None] >= torch.arange(8), x, 0.0),
+        lambda x: x[torch.arange(6), torch.arange(6)],
+        lambda x: x[torch.meshgrid(torch.arange(6), torch.arange(8), indexing="ij")],
+        lambda x: torch.gather(x, 1, torch.arange(8).expand(6, 8)),
+        lambda x: x[torch.arange(6).tolist()],
+    ],
+)
+def test_torch_ranges_are_still_indices_and_masks(reference):
+    assert not error_of(reference, library="torch", x=X).any()
+
+
+def test_a_torch_mask_by_the_smallest_float64_leaves_the_row_judged():
+    def reference(x):
+        mask = (torch.arange(8) < 5).double()
+        return torch.softmax(x + (1.0 - mask) * torch.finfo(torch.float64).min, dim=-1)
+
+    error = error_of(reference, library="torch", x=X)
+    assert (error < 1e-5).all()

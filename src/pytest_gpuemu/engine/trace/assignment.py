@@ -22,12 +22,17 @@ REACH = 8
 
 
 def plain_index(index: Any) -> Any:
-    """The index with traced parts as NumPy arrays."""
+    """The index with traced parts as NumPy arrays, and as integers where they are one: these give views."""
     if isinstance(index, tuple):
-        return tuple(value_of(part) for part in index)
+        return tuple(_plain_part(part) for part in index)
     if isinstance(index, list):
-        return [value_of(part) for part in index]
-    return value_of(index)
+        return [_plain_part(part) for part in index]
+    return _plain_part(index)
+
+
+def _plain_part(part: Any) -> Any:
+    is_one = isinstance(part, Traced) and part.ndim == 0 and part.dtype.kind in "iu"
+    return part.value.item() if is_one else value_of(part)
 
 
 def _undecided_parts(index: Any) -> list[Traced]:

@@ -8,6 +8,7 @@ the spread of perturbed runs (engine/spread.py), the factor K (engine/tolerance.
 from __future__ import annotations
 
 import functools
+import itertools
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -64,9 +65,10 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
     deadline = time.thread_time() + time_budget_s
 
     why = ""
-    for library in _libraries(reference, case):
+    # Traced indices may be what cannot be followed: then the numbers of a range are plain ones.
+    for library, follows_ranges in itertools.product(_libraries(reference, case), (True, False)):
         try:
-            once = functools.partial(_trace, reference, case, rules, deadline, library)
+            once = functools.partial(_trace, reference, case, rules, deadline, library, follows_ranges)
             values, errors = trace_every_way(once)
         except Untraceable as refused:
             why = str(refused)
@@ -129,10 +131,11 @@ def _trace(
     rules: Arithmetic,
     deadline: float,
     library: str,
+    follows_ranges: bool,
     flipped: int | None,
 ) -> tuple[Outcome, int]:
     """One run. Raises Untraceable for whatever goes wrong in it."""
-    run = Run(rules, deadline, flipped)
+    run = Run(rules, deadline, flipped, follows_ranges=follows_ranges)
     with np.errstate(all="ignore"):
         if library == "torch":
             called = _call_torch(run, reference, case)

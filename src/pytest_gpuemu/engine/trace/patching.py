@@ -1,7 +1,8 @@
 """NumPy's array constructors while a reference is traced, for that thread alone.
 
 Here: zeros, empty, ones, full (so that they take item assignment of traced arrays), array and asarray
-(so that they do not strip the error), and SciPy's functions that begin with asarray.
+(so that they do not strip the error), arange and linspace (so that what is computed from them is traced),
+and SciPy's functions that begin with asarray.
 Elsewhere: which run is active in which thread (run.py).
 
 The replacements stand in NumPy's namespace, in scipy.special's and in the globals of the reference's
@@ -25,7 +26,7 @@ from pytest_gpuemu.engine.trace.composites import SCIPY_SPECIAL, holds_traced
 from pytest_gpuemu.engine.trace.numpy_table import new_array
 from pytest_gpuemu.engine.trace.run import Run, activated, active_run
 from pytest_gpuemu.engine.trace.structural import cast
-from pytest_gpuemu.engine.trace.traced import Traced, value_of
+from pytest_gpuemu.engine.trace.traced import Traced, error_of, value_of
 
 Function = Callable[..., Any]
 _LOCK = threading.RLock()
@@ -95,6 +96,18 @@ def _filling_like(original: Function, fill: float | None) -> Function:
     return construct
 
 
+def _counting(original: Function) -> Function:
+    @functools.wraps(original)
+    def count(*args: Any, **kwargs: Any) -> Any:
+        run = active_run()
+        made = original(*args, **kwargs)
+        if run is None or not run.follows_ranges or not isinstance(made, np.ndarray):
+            return made
+        return Traced(run, made, error_of(run, made), leaf=True)
+
+    return count
+
+
 def _plain_shape(shape: Any) -> Any:
     return tuple(int(n) for n in shape) if isinstance(shape, (tuple, list)) else int(shape)
 
@@ -138,6 +151,8 @@ def _new_replacements() -> list[tuple[dict[str, Any], str, Function]]:
     for name, fill in (("zeros", 0.0), ("empty", 0.0), ("ones", 1.0)):
         made.append((numpy, name, _filling(numpy[name], fill)))
         made.append((numpy, f"{name}_like", _filling_like(numpy[f"{name}_like"], fill)))
+    for name in ("arange", "linspace"):
+        made.append((numpy, name, _counting(numpy[name])))
     made.append((numpy, "full", _full(numpy["full"])))
     made.append((numpy, "full_like", _filling_like(numpy["full_like"], None)))
     special = sys.modules.get("scipy.special")

@@ -27,15 +27,24 @@ class Run:
     """State of one traced run.
 
     flipped is the number of the one decision (a Python `if` on an undecided value) to take the other
-    way, or None. undecided counts the decisions met so far.
+    way, or None. undecided counts the decisions met so far. follows_ranges: what is computed from
+    arange and linspace, such as frequencies, is computed by the kernel too, and traced.
     """
 
-    __slots__ = ("arithmetic", "deadline", "flipped", "undecided")
+    __slots__ = ("arithmetic", "deadline", "flipped", "follows_ranges", "undecided")
 
-    def __init__(self, arithmetic: Arithmetic, deadline: float, flipped: int | None = None) -> None:
+    def __init__(
+        self,
+        arithmetic: Arithmetic,
+        deadline: float,
+        flipped: int | None = None,
+        *,
+        follows_ranges: bool = True,
+    ) -> None:
         self.arithmetic = arithmetic
         self.deadline = deadline
         self.flipped = flipped
+        self.follows_ranges = follows_ranges
         self.undecided = 0
 
     def check_time(self) -> None:

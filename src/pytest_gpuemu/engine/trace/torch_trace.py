@@ -23,7 +23,7 @@ from pytest_gpuemu.engine.trace.numpy_table import new_array
 from pytest_gpuemu.engine.trace.run import Run, Untraceable, activated, active_run
 from pytest_gpuemu.engine.trace.structural import cast
 from pytest_gpuemu.engine.trace.torch_table import RULES
-from pytest_gpuemu.engine.trace.traced import Traced
+from pytest_gpuemu.engine.trace.traced import Traced, error_of
 
 _TORCH_DTYPES = {name: getattr(torch, name) for name in dtypes.DTYPES if hasattr(torch, name)}
 _NAMES = {dtype: name for name, dtype in _TORCH_DTYPES.items()}
@@ -246,6 +246,8 @@ def _run_of(x: Any) -> Run:
 
 
 def _wrapped(run: Run, result: Any) -> Any:
+    if isinstance(result, np.ndarray) and result.dtype == bool and run.follows_ranges:
+        return arrays.from_numpy(result, "torch")
     if isinstance(result, (Traced, np.ndarray, np.generic)):
         return TracedTensor(result if isinstance(result, Traced) else Traced(run, result))
     if isinstance(result, tuple) and hasattr(result, "_fields"):
@@ -302,16 +304,32 @@ def _constructing(original: Callable[..., Any], fill: float | None) -> Callable[
     return construct
 
 
+def _counting(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def count(*args: Any, **kwargs: Any) -> Any:
+        run = active_run()
+        made = original(*args, **kwargs)
+        if run is None or not run.follows_ranges:
+            return made
+        value = arrays.to_numpy(made)
+        return TracedTensor(Traced(run, value, error_of(run, value), leaf=True))
+
+    return count
+
+
 @contextmanager
 def patched_torch() -> Iterator[None]:
-    """Let torch.zeros, empty, ones and full take item assignment of traced values, for the block."""
+    """Let torch.zeros, empty, ones and full take item assignment of traced values, and trace what is
+    computed from arange and linspace, for the block.
+    """
     global _depth
     fills: dict[str, float | None] = {"zeros": 0.0, "empty": 0.0, "ones": 1.0, "full": None}
     with _LOCK:
         if _depth == 0:
-            for name, fill in fills.items():
-                _originals[name] = getattr(torch, name)
-                setattr(torch, name, _constructing(_originals[name], fill))
+            for name in (*fills, "arange", "linspace"):
+                original = _originals[name] = getattr(torch, name)
+                made = _constructing(original, fills[name]) if name in fills else _counting(original)
+                setattr(torch, name, made)
         _depth += 1
     try:
         yield

@@ -81,6 +81,10 @@ def _apply(run: Run, ufunc: np.ufunc, inputs: Sequence[Any], kwargs: dict[str, A
     raw = ufunc(*values, **kwargs)
     errors = [error_of(run, x) for x in inputs]
     if name in COMPARISONS:
+        if not any(
+            isinstance(x, Traced) and (x.dtype.kind not in "iu" or has_error(x.error)) for x in inputs
+        ):
+            return raw  # a mask of ranges is as plain as one of integer inputs
         return Traced(run, raw, _undecided_comparison(values, errors))
     if name in LOGIC or (name in BITWISE_LOGIC and np.asarray(raw).dtype == bool):
         return Traced(run, raw, _undecided_logic(BITWISE_LOGIC.get(name, name), values, errors))
