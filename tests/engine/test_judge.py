@@ -461,3 +461,22 @@ class TestHints:
 
         verdict = judge(case_of(reference=hides), float32(1, 4, 99))
         assert any("could not be followed" in hint for hint in verdict.hints)
+
+
+def test_elements_of_which_the_trace_finds_another_value_than_the_reference_are_undetermined():
+    """Guards: x W y over an infinite y is NaN summed at once and an infinity summed from the left; both are
+    right, and the second failed.
+    """
+
+    def bilinear(x, w, y):
+        return np.einsum("rk,kl,rl->r", x, w, y)
+
+    op = define_op("bilinear", reference=bilinear, schema="x[R,K], w[K,L], y[R,L] -> [R]", dtypes=["float32"])
+    x = np.array([[1, 2], [1, 2], [1, 2]], np.float32)
+    w = np.array([[1, 1], [-1, -3]], np.float32)
+    y = np.array([[1, np.inf], [1, 1], [1, 0.5]], np.float32)
+    case = case_from_arrays(op, {"x": x, "w": w, "y": y})
+    verdict = judge(case, ((x @ w) * y).sum(axis=1))
+    assert verdict.passed
+    assert verdict.comparisons[0].stats.num_undetermined == 1
+    assert judge(case, ((x @ w) * y).sum(axis=1) + np.array([0, 1, 0], np.float32)).failed

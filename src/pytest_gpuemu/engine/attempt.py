@@ -100,7 +100,7 @@ def attempt(
         case=case,
         outputs=fitting,
         references=reference_values,
-        bounds=bounds or ErrorBounds(reference, case, compute),
+        bounds=bounds or ErrorBounds(reference, case, compute, reference_values=reference_values),
         rules={},
         misfits=misfits,
     )

@@ -22,6 +22,8 @@ from pytest_gpuemu.engine.trace import Bound, error_bound
 SAFETY = 2.0
 # A given tolerance is shown beside the derived one from here on.
 LOOSE = 10.0
+# Float64 results of two libraries are equal to this share: their functions and sums differ in the last bits.
+_LAST_BITS = 2.0**-40
 # Each compute type allows every rounding of those before it.
 WIDER_COMPUTE = ("float32-strict", "float32", "tf32", "storage")
 
@@ -92,13 +94,15 @@ class ErrorBounds:
 
     E is 0 where the result is exact and inf where no bound holds (undetermined). exact names outputs
     that are compared by values read from the inputs, such as the one that argmax's index leads to:
-    these have no error, however close the rivals of an index may be.
+    these have no error, however close the rivals of an index may be. reference_values are the reference's own
+    outputs, where they are known: an element of which the trace found another value is undetermined.
     """
 
     reference: Reference
     case: Case
     compute: str
     exact: frozenset[str] = frozenset()
+    reference_values: Mapping[str, Array] | None = None
     _bound: Bound | None = field(default=None, init=False)
     _spread: dict[str, Float64Array] | None = field(default=None, init=False)
     _conventional: Mapping[str, Array] | None = field(default=None, init=False)
@@ -117,7 +121,11 @@ class ErrorBounds:
     def traced(self, name: str) -> Float64Array:
         """E of an output by its trace."""
         errors = np.asarray(self.bound.errors[name], dtype=np.float64)
-        return np.zeros_like(errors) if name in self.exact else errors
+        if name in self.exact:
+            return np.zeros_like(errors)
+        if self.reference_values is None or self.bound.method != "trace":
+            return errors
+        return _where_followed(errors, self.bound.values[name], self.reference_values[name])
 
     def conventional(self, name: str) -> Array | None:
         """The mask of an output's elements for which no one answer is right; None where the op has none."""
@@ -134,6 +142,23 @@ class ErrorBounds:
             self._spread = dict(spread(self.reference, self.case, compute=self.compute))
         moved = np.where(np.isnan(self._spread[name]), np.inf, self._spread[name])
         return np.where(traced > 0, np.fmax(traced, moved), traced)
+
+
+def _where_followed(errors: Float64Array, traced: Array, reference: Array) -> Float64Array:
+    """The errors, and inf where the trace found another value than the reference's own.
+
+    Of a tie it may take another member, and products of infinities depend on the order they are made in. A
+    difference within the error, or within what two libraries round differently, is none.
+    """
+    if traced.shape != reference.shape:
+        return np.full(reference.shape, np.inf)
+    found, own = as_float64(traced), as_float64(reference)
+    with np.errstate(all="ignore"):
+        same = (found == own) | (np.isnan(found) & np.isnan(own))
+        if same.all():
+            return errors
+        same |= np.abs(found - own) <= errors + _LAST_BITS * np.abs(own)
+    return np.where(same, errors, np.inf)
 
 
 def as_float64(array: Array) -> Float64Array:

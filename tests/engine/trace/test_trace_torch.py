@@ -273,3 +273,18 @@ def test_a_torch_mask_by_the_smallest_float64_leaves_the_row_judged():
 
     error = error_of(reference, library="torch", x=X)
     assert (error < 1e-5).all()
+
+
+@pytest.mark.parametrize("write", ["scatter", "scatter_add"])
+def test_what_is_scattered_by_an_undecided_index_is_undetermined_in_its_row(write):
+    """Guards: the index's error was dropped, and a kernel that chose the rival failed."""
+
+    def gates(x):
+        values, indices = torch.topk(x / 3, 1)
+        return getattr(torch.zeros_like(x), write)(1, indices, values)
+
+    x = X.copy()
+    x[2, :2] = 9.0, np.nextafter(f32(9), f32(10))
+    error = error_of(gates, library="torch", x=x)
+    assert np.isinf(error[2]).all()
+    assert np.isfinite(np.delete(error, 2, axis=0)).all()

@@ -157,11 +157,22 @@ def _places(x: Any, dim: int, index: Any) -> tuple[Any, ...]:
     return tuple(places)
 
 
+def _spoil_undecided(out: Any, dim: int, index: Any) -> Any:
+    """out, undetermined along dim where rounding may change an index: which places were meant is unknown."""
+    if isinstance(index, Traced) and not index.is_exact:
+        dim = dim % out.ndim
+        lines = tuple(slice(None) if i == dim else slice(0, n) for i, n in enumerate(index.shape))
+        undecided = np.broadcast_to(index.error, index.shape) > 0
+        region = out.full_error()[lines]
+        region[...] = np.where(undecided.any(axis=dim, keepdims=True), np.inf, region)
+    return out
+
+
 def scatter_add(x: Any, dim: int, index: Any, src: Any) -> Any:
     out = x.copy()
     src = src[tuple(slice(0, n) for n in index.shape)]
     np.add.at(out, _places(x, dim, index), src)
-    return out
+    return _spoil_undecided(out, dim, index)
 
 
 def scatter(x: Any, dim: int, index: Any, src: Any = None, value: Any = None, **kwargs: Any) -> Any:
@@ -171,13 +182,15 @@ def scatter(x: Any, dim: int, index: Any, src: Any = None, value: Any = None, **
     new = new[tuple(slice(0, n) for n in index.shape)] if np.ndim(value_of(new)) else new
     out = x.copy()
     out[_places(x, dim, index)] = new
-    return out
+    return _spoil_undecided(out, dim, index)
 
 
 def index_add(x: Any, dim: int, index: Any, source: Any, *, alpha: Any = 1) -> Any:
     out = x.copy()
     place = (slice(None),) * (dim % x.ndim) + (value_of(index),)
     np.add.at(out, place, source if alpha == 1 else source * alpha)
+    if isinstance(index, Traced) and not index.is_exact:
+        out.full_error()[...] = np.inf
     return out
 
 
