@@ -8,13 +8,13 @@ from __future__ import annotations
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.causes import Needs, Seen, suspect
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Diagnosis, Suspicion
 from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
 from pytest_gpuemu.engine.diagnose.relations import find_relations, told_apart
 from pytest_gpuemu.engine.diagnose.search import MOST_SECONDS, find_shown
 from pytest_gpuemu.engine.diagnose.slices import slice_to_show
 from pytest_gpuemu.engine.diagnose.steps import summed_dims
-from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.diagnose.where import find_places
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -55,6 +55,7 @@ def look_at(case: Case, verdict: Verdict, time_s: float = MOST_SECONDS) -> Seen:
         shown=shown,
         searched=time_s > 0,
         summed=summed_dims(case),
+        pointed_at=frozenset(name for x in case.op.inputs if x.of is not None for name in x.of.names),
     )
 
 

@@ -1,7 +1,7 @@
 """What diagnosing a failure found: plain data, which the report, the store and other tools read.
 
 Here: the data classes. Elsewhere: finding out where the wrong elements lie (where.py), how they are wrong
-(relations/), which cases fail (when.py), what the cause may be (suspect.py).
+(relations/), which cases fail (when.py), what the cause may be (causes/).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A suspected bug that can be computed: what the reference gives when it has that bug.
 
 Here: the data class, and calling the reference on other inputs, params or sizes. Elsewhere: which bugs are
-suspected (inputs.py, memory.py, rewrites.py), whether one agrees with the output (evidence.py).
+suspected (suspected/), whether one agrees with the output (evidence.py).
 """
 
 from __future__ import annotations

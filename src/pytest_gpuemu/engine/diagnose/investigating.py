@@ -1,7 +1,7 @@
 """Investigating a failure by running the kernel on further cases: plainer ones, and ones near a border.
 
 Here: which cases, in which order, and the budget. Elsewhere: what a single failure tells (diagnosing.py), the
-condition (when.py, confirm.py), the suspicion (suspect.py).
+condition (when.py, confirm.py), the suspicion (causes/).
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from pytest_gpuemu.engine.buffers import bits, poison_bits
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.coverage import campaign_seeds
+from pytest_gpuemu.engine.diagnose.causes import Needs, Seen, suspect
 from pytest_gpuemu.engine.diagnose.confirm import elements, find_condition, smallest, with_edits
 from pytest_gpuemu.engine.diagnose.diagnosing import diagnosis_of, look_at
 from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
 from pytest_gpuemu.engine.diagnose.search import refuted
-from pytest_gpuemu.engine.diagnose.suspect import Needs, Seen, suspect
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 from pytest_gpuemu.engine.rng import derive_seed
@@ -35,7 +35,7 @@ _LARGE, _SMALLER = 2**16, 161
 _MOST_SEEN = 4
 # Cases that are drawn where no campaign has run any.
 _DRAWN = 20
-_ALIGNED, _SHORT = 64, 5
+_ALIGNED, _SHORT, _DRAWS = 64, 5, 3
 MOST_SECONDS_A_SEARCH = 1.0
 
 
@@ -168,7 +168,7 @@ class _Investigation:
             other = self._plain(plan, keeping=thing)
             if other is not None and _differ(other, whole) and self.fails(other, seen, "further"):
                 alone.add(thing)
-        fails_aligned = self._fails_aligned(plan, seen)
+        fails_aligned = self._fails_aligned(plan, seen, _DRAWS)
         unwritten, differs = self._run_again(plan)
         return Needs(
             plain=False,
@@ -178,8 +178,11 @@ class _Investigation:
             nondeterministic=differs,
         )
 
-    def _fails_aligned(self, plan: Plan, seen: list[Seen]) -> bool | None:
-        """Whether the case fails with every dim a multiple of 64; None where that was not tried."""
+    def _fails_aligned(self, plan: Plan, seen: list[Seen], draws: int = 1) -> bool | None:
+        """Whether the case fails with every dim a multiple of 64; None where that was not tried.
+
+        draws: how often other values are drawn, of which any may bring the bug out.
+        """
         for shortest in (1, _SHORT):  # dims of batches and heads stay short where the case would get large
             dims = {
                 name: -(-size // _ALIGNED) * _ALIGNED for name, size in plan.dims.items() if size >= shortest
@@ -189,7 +192,12 @@ class _Investigation:
                 break
         if aligned is None or aligned.dims == plan.dims or elements(aligned) > 4 * _LARGE:
             return None
-        return self.fails(aligned, seen, "aligned")
+        for draw in range(draws):
+            again = aligned if draw == 0 else with_edits(self.op, aligned, {"draw": draw})
+            fails = None if again is None else self.fails(again, seen, "aligned")
+            if fails is not False:
+                return fails
+        return False
 
     def _plain(self, plan: Plan, keeping: str | None = None) -> Plan | None:
         """The case in float32 with ordinary values and contiguous inputs, all but one of these."""

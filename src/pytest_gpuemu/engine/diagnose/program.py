@@ -1,7 +1,7 @@
 """The reference as a program: its steps, and running it with one of them changed.
 
 Here: an array that tells of each NumPy function it meets, recording the steps of a run, and handing each
-step to a hook that may give another result. Elsewhere: which changes stand for which bug (rewrites.py,
+step to a hook that may give another result. Elsewhere: which changes stand for which bug (one_step.py,
 padding.py).
 
 A reference that leaves these arrays (np.asarray, item assignment into a fresh array, torch) has fewer steps

@@ -1,7 +1,7 @@
 """The search among suspected bugs for those that give what the kernel gave.
 
-Here: the order, the budget, and the choice among several that agree. Elsewhere: the suspicions (inputs.py,
-padding.py, rewrites.py, fitting.py, precision.py), what agreement means (evidence.py).
+Here: the budget, which agree, and which of them a passing case refutes. Elsewhere: the suspected bugs and
+their order (suspected/), what agreement means (evidence.py), the choice among several (causes/).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.borders import border_hypotheses
 from pytest_gpuemu.engine.diagnose.evidence import (
     ENOUGH_BITS,
     Agreement,
@@ -21,17 +20,8 @@ from pytest_gpuemu.engine.diagnose.evidence import (
     as_float64,
     beside_reference,
 )
-from pytest_gpuemu.engine.diagnose.fitting import fitted_hypotheses
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
-from pytest_gpuemu.engine.diagnose.indices import index_hypotheses
-from pytest_gpuemu.engine.diagnose.inputs import input_hypotheses
-from pytest_gpuemu.engine.diagnose.lanes import lane_hypotheses
-from pytest_gpuemu.engine.diagnose.loops import loop_hypotheses
-from pytest_gpuemu.engine.diagnose.padding import padding_hypotheses
-from pytest_gpuemu.engine.diagnose.precision import precision_hypotheses
-from pytest_gpuemu.engine.diagnose.program import record
-from pytest_gpuemu.engine.diagnose.rewrites import step_hypotheses
-from pytest_gpuemu.engine.diagnose.stores import store_hypotheses
+from pytest_gpuemu.engine.diagnose.suspected import every_hypothesis
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -124,24 +114,11 @@ def _of_every_reference(case: Case, wrongs: list[Wrong], found: list[Shown]) -> 
     """The suspicions of the first reference, and as long as nothing was found of the others."""
     for reference in case.op.references:
         others = [other for other in case.op.references if other is not reference]
-        yield from _all(replace(case, op=replace(case.op, references=(reference, *others))), wrongs)
+        yield from every_hypothesis(
+            replace(case, op=replace(case.op, references=(reference, *others))), wrongs
+        )
         if found:
             return
-
-
-def _all(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
-    yield from input_hypotheses(case)
-    yield from index_hypotheses(case)
-    yield from store_hypotheses(case, wrongs)
-    steps = record(case)
-    yield from step_hypotheses(case, steps)
-    if len(wrongs) == 1:
-        yield from fitted_hypotheses(case, wrongs[0], steps)
-    yield from border_hypotheses(case, steps)
-    yield from loop_hypotheses(case, steps)
-    yield from lane_hypotheses(case, steps)
-    yield from padding_hypotheses(case, steps)
-    yield from precision_hypotheses(case, steps)
 
 
 def _cropped(array: Array | None, shape: tuple[int, ...]) -> Array | None:

@@ -1,7 +1,7 @@
 """What a step of the reference is made of: the axis that it sums along, the number in it, its name.
 
 Here: questions about one step, and running it on a part of what it sums. Elsewhere: recording the steps
-(program.py), changing them (rewrites.py, padding.py).
+(program.py), changing them (suspected/).
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ from pytest_gpuemu.engine.op import Array
 
 BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 REDUCTIONS = ("add.reduce", "maximum.reduce", "minimum.reduce")
+
+_CALLED = {
+    "add.reduce": "the sum",
+    "maximum.reduce": "the maximum",
+    "minimum.reduce": "the minimum",
+    "matmul": "the matrix product",
+    "add.accumulate": "the running sum",
+    "multiply": "the product",
+    "divide": "the quotient",
+    "subtract": "the difference",
+    "add": "the sum of two",
+    "where": "the choice",
+}
 
 Change = Callable[[Step], Any]
 # Suspicions of one step: the kind, the text, the change, and whether float32's range matters.
@@ -60,17 +73,26 @@ def restricted(step: Step, chosen: slice | Array) -> Any:
 
 def described(step: Step) -> str:
     """The step as a reader of the reference knows it."""
-    what = {
-        "add.reduce": "the sum",
-        "maximum.reduce": "the maximum",
-        "minimum.reduce": "the minimum",
-        "matmul": "the matrix product",
-        "add.accumulate": "the running sum",
-    }.get(step.name, step.name)
+    what = _CALLED.get(step.name, step.name)
     axis = reduced_axis(step)
     if axis is None or step.name == "matmul":
         return what
     return f"{what} over axis {axis} of {list(step.args[0].shape)}"
+
+
+def operand_name(case: Case, step: Step, place: int) -> str | None:
+    """What an operand of a step is: an input by its name, or the result of a sum or the like; None for
+    what has no such name."""
+    value = step.args[place]
+    for name, given in case.originals.items():
+        if given.shape != np.shape(value) or given.dtype.kind not in "fV":
+            continue
+        if np.array_equal(np.asarray(given, dtype=np.float64), value, equal_nan=True):
+            return name
+    source = step.sources[place] if place < len(step.sources) else None
+    if source is not None and (source.name in _CALLED or "." not in source.name):
+        return f"the result of {described(source)}"
+    return None
 
 
 def scalar_place(step: Step) -> int | None:

@@ -108,11 +108,24 @@ def permuted(wrong: Wrong, output: Float64Array, reference: Float64Array, mask: 
     given = np.sort(output.reshape(rows.shape)[hit], axis=1)
     right = np.sort(reference.reshape(rows.shape)[hit], axis=1)
     finite = right[np.isfinite(right)]
+    if _is_small(wrong):
+        return
     if finite.size == 0 or np.ptp(finite) == 0 or not _alike(given, right, wrong.dtype):
         return
     text = "each wrong row holds its right values, in another order"
     nan = np.isnan(reference).any()
     yield clue_of("permuted", wrong, text, 1.0, rows=int(hit.sum()), nan=bool(nan))
+
+
+def _is_small(wrong: Wrong) -> bool:
+    """Whether most errors are only some roundings of the output's dtype, so that values are hardly told
+    apart."""
+    if not dtypes.is_floating(wrong.dtype):
+        return False
+    error, right = wrong.error[wrong.exceeding], np.abs(wrong.reference[wrong.exceeding])
+    finite = np.isfinite(error) & np.isfinite(right)
+    unit = dtypes.properties(wrong.dtype).unit_roundoff
+    return bool(finite.any() and np.median(error[finite] - 32 * unit * right[finite]) <= 0)
 
 
 def _alike(given: Float64Array, right: Float64Array, dtype: str) -> bool:
@@ -133,8 +146,10 @@ def misplaced(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
     ):
         return
     unit = 4 * dtypes.properties(wrong.dtype).unit_roundoff
+    if _is_small(wrong):
+        return
     found = _share_near(known, given[usable], unit)
-    by_chance = _share_near(known, given[usable] * (1 + 64 * unit), unit)
+    by_chance = _share_near(known, given[usable] * (1 + 4 * unit), unit)
     if found >= _MISPLACED and by_chance <= _BY_CHANCE:
         text = f"{found:.0%} of the wrong elements hold the right value of another element"
         yield clue_of("misplaced", wrong, text, found, share=found)

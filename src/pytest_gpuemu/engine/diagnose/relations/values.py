@@ -21,7 +21,7 @@ _FEWEST, _FEWEST_AT = 8, 2
 def values(case: Case, wrong: Wrong) -> Iterator[Clue]:
     """A value of an input that parts the wrong elements from the right ones."""
     hit, missed = wrong.exceeding, ~wrong.exceeding
-    if not missed.any():
+    if not missed.any() or not np.isfinite(wrong.output[hit]).all():
         return
     numbers = [value for value in case.params.values() if isinstance(value, (int, float))]
     for name, array in case.originals.items():

@@ -1,7 +1,7 @@
 """Changes of the steps that sum or compare along an axis: an accumulator overwritten, a block left out.
 
 Here: sums, matrix products, running sums, maxima and where they are. Elsewhere: the other steps
-(arithmetic_rewrites.py), lanes beyond the end of an axis (padding.py).
+(arithmetic.py), lanes beyond the end of an axis (padding.py).
 """
 
 from __future__ import annotations

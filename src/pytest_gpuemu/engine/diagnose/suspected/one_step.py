@@ -1,6 +1,6 @@
 """Suspicions that are one changed step of the reference.
 
-Here: their order. Elsewhere: the changes (reduction_rewrites.py, arithmetic_rewrites.py), the steps and how
+Here: their order. Elsewhere: the changes (reductions.py, arithmetic.py), the steps and how
 they are run (program.py).
 """
 
@@ -10,10 +10,9 @@ from collections.abc import Iterator
 from functools import partial
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose import arithmetic_rewrites as arithmetic
-from pytest_gpuemu.engine.diagnose import reduction_rewrites as reductions
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
+from pytest_gpuemu.engine.diagnose.suspected import arithmetic, reductions
 
 
 def step_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
@@ -26,7 +25,7 @@ def step_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         partial(arithmetic.counts, dims=case.plan.dims),
         reductions.axes,
         partial(arithmetic.scalars, dims=case.plan.dims),
-        arithmetic.terms,
+        partial(arithmetic.terms, case=case),
         arithmetic.masks,
         arithmetic.functions,
     )

@@ -2,7 +2,7 @@
 
 Here: strides ignored, an operand forgotten or exchanged, a param ignored, a tensor reversed or transposed,
 taken by another group. Elsewhere: the memory that wrong strides read (memory.py), indices (indices.py), a bug
-inside of the computation (rewrites.py), lanes beyond the end of an axis (padding.py).
+inside of the computation (one_step.py), lanes beyond the end of an axis (padding.py).
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ import numpy as np
 
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array, Input
 
 # Params that say which axis is meant.
 _AXES = ("dim", "axis", "dims", "axes")
+_EPS = ("eps", "epsilon")
 _BOUNDS = (1.0, 6.0, 10.0, 16.0, 20.0, 30.0, 50.0, 80.0, 88.0, 127.0, 448.0, 1e4, 65504.0)
 
 
@@ -78,7 +79,9 @@ def _params(case: Case) -> Iterator[Hypothesis]:
     for name, value in case.params.items():
         for other in _other_values(value):
             negated = isinstance(value, float) and other == -value
-            kind = "sign" if negated else "axis" if name in _AXES else "param"
+            kind = "sign" if negated else "axis" if name in _AXES else "eps" if name in _EPS else "param"
+            if negated and name in _EPS:
+                continue
             yield Hypothesis(
                 kind=kind,
                 text=f"the sign of {name} is wrong"
@@ -101,14 +104,14 @@ def _params_mixed_up(case: Case, name: str, value: Any) -> Iterator[Hypothesis]:
         return
     for dtype in ("float16", "bfloat16"):
         rounded = float(dtypes.round_to(np.asarray(value), dtype))
-        if rounded != value:
+        if rounded not in (value, 0.0):
             yield Hypothesis(
                 kind="precision",
                 text=f"the param {name} is rounded to {dtype}",
                 outputs=partial(altered, case, params={name: rounded}),
             )
     for other, number in case.params.items():
-        if other == name or not isinstance(number, float):
+        if other == name or not isinstance(number, float) or {name, other} & set(_EPS):
             continue
         for sign, form in ((1, other), (-1, f"-{other}")):
             if sign * number != value:

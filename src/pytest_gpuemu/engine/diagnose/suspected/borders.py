@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
+from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array
 
 _OTHER_FILLS = (0.0, -1e4, 1.0)

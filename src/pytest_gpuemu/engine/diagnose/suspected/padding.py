@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose import memory
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
 from pytest_gpuemu.engine.diagnose.steps import BLOCKS, described, reduced_axis, restricted, scalar_place
+from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array
 
 _ROUNDING = 2.0**-30

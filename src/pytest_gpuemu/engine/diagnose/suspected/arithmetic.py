@@ -1,6 +1,6 @@
 """Changes of the steps of arithmetic: a factor missing, a term forgotten, a mask not applied.
 
-Here: numbers, operands, choices and functions. Elsewhere: sums and maxima (reduction_rewrites.py), a number
+Here: numbers, operands, choices and functions. Elsewhere: sums and maxima (reductions.py), a number
 that has to be fitted (fitting.py).
 """
 
@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.program import Step
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, reduced_axis, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, operand_name, reduced_axis, scalar_place
 from pytest_gpuemu.engine.op import Array
 
 # Lengths that a count may be limited to by mistake, such as a block that is not looped over.
@@ -148,7 +149,7 @@ def is_count(number: float, step: Step, dims: Mapping[str, int]) -> bool:
     return number > 1 and (number in sizes or number + 1 in sizes)
 
 
-def terms(step: Step) -> Changes:
+def terms(step: Step, case: Case) -> Changes:
     """An operand of an arithmetic step that is left out, or two that are exchanged."""
     if len(step.args) != 2 or any(np.ndim(value) == 0 for value in step.args):
         return
@@ -166,9 +167,12 @@ def terms(step: Step) -> Changes:
     }.get(step.name)
     if what is None:
         return
-    yield "term", f"the second {what} is missing", partial(only, at=0), False
+    first, second = operand_name(case, step, 0), operand_name(case, step, 1)
+    lost = f"{second}, a {what}," if second else f"the second {what}"
+    yield "term", f"{lost} is missing", partial(only, at=0), False
     if step.name in ("add", "multiply"):
-        yield "term", f"the first {what} is missing", partial(only, at=1), False
+        lost = f"{first}, a {what}," if first else f"the first {what}"
+        yield "term", f"{lost} is missing", partial(only, at=1), False
     else:
         yield (
             "sign",
@@ -184,8 +188,8 @@ def terms(step: Step) -> Changes:
         yield "sign", "a difference is taken as a sum", lambda s: np.add(*s.args), False
     if step.name == "multiply":
         yield "formula", "a factor is squared", lambda s: s.compute() * s.args[0], False
-        for at, which in ((1, "first"), (0, "second")):
-            text = f"1 is added to the {which} factor of a product"
+        for at, which in ((1, first or "the first factor"), (0, second or "the second factor")):
+            text = f"1 is added to {which} in a product"
             yield "formula", text, partial(_plus_operand, at), False
 
 

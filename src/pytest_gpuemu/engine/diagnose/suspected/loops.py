@@ -1,6 +1,6 @@
 """Suspicions of a whole loop: all that is summed along one length ends early, or an accumulator goes on.
 
-Here: several steps of the reference that are changed at once. Elsewhere: one of them (reduction_rewrites.py).
+Here: several steps of the reference that are changed at once. Elsewhere: one of them (reductions.py).
 """
 
 from __future__ import annotations

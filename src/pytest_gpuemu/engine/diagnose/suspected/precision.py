@@ -1,7 +1,7 @@
 """Suspicions of a value that is rounded to a narrow dtype on its way.
 
 Here: an input or one step of the reference rounded. Elsewhere: the
-output itself rounded (relations/), the other suspicions (rewrites.py).
+output itself rounded (relations/), the other suspicions (one_step.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Suspicions of a constant that has another value: which value fits the output best.
 
 Here: the fit, of one number of the reference or of one of its params. Elsewhere: numbers that are left out,
-squared or off by one (rewrites.py).
+squared or off by one (one_step.py).
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.arithmetic_rewrites import is_count
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
 from pytest_gpuemu.engine.diagnose.steps import scalar_place
+from pytest_gpuemu.engine.diagnose.suspected.arithmetic import is_count
 
 _ROUNDS = 12
 _STEP = 2.0**-12

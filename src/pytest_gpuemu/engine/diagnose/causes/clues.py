@@ -1,0 +1,103 @@
+"""Causes that follow from how the elements are wrong.
+
+Here: what each relation is evidence for. Elsewhere: the relations (relations/), the circumstances.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from pytest_gpuemu.engine.diagnose.causes.circumstances import by_condition, by_needs
+from pytest_gpuemu.engine.diagnose.causes.names import named
+from pytest_gpuemu.engine.diagnose.causes.seen import NONFINITE, TAILS, Needs, Seen
+from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
+
+# In float32, rounding alone makes less than this of the largest value.
+_SLIGHT_LEAST = 2.0**-20
+# How elements are wrong, where that says why by itself.
+_FROM_HOW = (
+    (("index in block", "narrowed"), "index"),
+    (("log of zero",), "unstable"),
+    (("sentinel",), "init"),
+    (("off by one",), "truncation"),
+    (("nan lost", "nonfinite lost"), "nan"),
+    (("transposed", "reversed"), "axis"),
+    (("shifted",), "index"),
+    (("sign",), "sign"),
+    (("at value",), "edge"),
+    (("smooth",), "formula"),
+    (("rounded",), "precision"),
+)
+
+
+def by_row_maximum(seen: Sequence[Seen]) -> Suspicion | None:
+    """Rows that are off by their own maximum, or exp of it, in most of the cases."""
+    off = [
+        clue.text
+        for one in seen
+        for clue in one.how
+        if clue.kind in ("row ratio", "row offset") and "maximum" in (clue.evidence.get("name") or "")
+    ]
+    return named("missing maximum", "likely", off[0]) if 2 * len(off) > len(seen) else None
+
+
+def by_nonfinite(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """NaN where infinities are among the values, and nothing wrong otherwise."""
+    values = set(seen[0].plan.values.values())
+    made = any(clue.kind == "nan made" for clue in seen[0].how)
+    is_dense = set(seen[0].plan.layouts.values()) == {"contiguous"}
+    only_values = needs.plain is False and (needs.alone == {"values"} or (not needs.alone and is_dense))
+    permuted = any(clue.kind == "permuted" for clue in seen[0].how)
+    if only_values and values & NONFINITE and made and not permuted:
+        return named("nan made", "likely", "it fails where infinities are among the values")
+    return None
+
+
+def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
+    """What follows from how the elements are wrong, and when."""
+    by_kind = [{clue.kind: clue for clue in one.how} for one in seen]
+    how = {kind: clue for found in reversed(by_kind) for kind, clue in found.items()}
+    counts = Counter(kind for found in by_kind for kind in found)
+    often = {kind for kind in how if 2 * counts[kind] >= len(by_kind) + (kind not in by_kind[0])}
+    where = {clue.kind: clue for one in reversed(seen) for clue in one.where}
+    plain = next((found for one, found in zip(seen, by_kind, strict=True) if one.role == "plain"), None)
+    decisive = often if plain is None else set(plain)
+    for one, clues in zip(seen, by_kind, strict=True):
+        if "smooth" in clues and one.role in ("plain", "aligned"):
+            return named("formula", "likely", clues["smooth"].text)
+    if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
+        return found
+    for kinds, suspicion in _FROM_HOW:
+        kind = next((kind for kind in kinds if kind in often), None)
+        if kind is not None:
+            return named(suspicion, "likely", how[kind].text)
+    if needs.plain is False:
+        found = by_needs(seen, needs, how)
+        if found is not None:
+            return found
+    if (found := by_condition(seen[0], needs, condition)) is not None:
+        return found
+    if "zeros" in decisive and TAILS & set(where):
+        return named("unwritten", "likely", where[min(TAILS & set(where))].text, how["zeros"].text)
+    if "slight" in decisive:
+        hints = [hint for one in seen for hint in one.verdict.hints]
+        if any("less stable form" in hint for hint in hints) and needs.plain is not True:
+            return named("unstable", "likely", how["slight"].text)
+        if needs.plain is True and how["slight"].evidence["share"] >= _SLIGHT_LEAST:
+            return named("precision", "likely", how["slight"].text)
+        if any("storage" in hint for hint in hints):
+            return named("precision", "likely", how["slight"].text)
+    ratio = how.get("ratio")
+    if "ratio" in decisive and ratio is not None and ratio.evidence.get("name"):
+        return named("factor", "likely", ratio.text)
+    return None
+
+
+def _by_permuted(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
+    """Values in a wrong order: where NaN is among them, or lanes beyond the end are."""
+    clue = next(clue for one in seen for clue in one.how if clue.kind == "permuted")
+    values = set(seen[0].plan.values.values())
+    if needs.plain is False and values & NONFINITE and clue.evidence["nan"]:
+        return named("nan", "likely", f"{clue.text}, where NaN is among them: it is not ordered as NaN is")
+    return None
