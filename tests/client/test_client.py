@@ -10,6 +10,7 @@ import pytest
 
 from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.engine.coverage import campaign_seeds
+from pytest_gpuemu.engine.errors import OutputError
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
 from pytest_gpuemu.engine.plan import plan_case
 
@@ -244,3 +245,45 @@ def test_the_socket_is_found_by_its_variable(daemon, monkeypatch):
 
     with Client() as client:
         assert client.ping() == "pong"
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda c, x: c.validate_op("relu", [x], x), "inputs is a list; expected a dict of arrays by name"),
+        (lambda c, x: c.validate_op("relu", x, x), "inputs is a ndarray; expected a dict"),
+        (
+            lambda c, x: c.validate_op("relu", {"input": [1.0]}, x),
+            "the caller (input 'input') returned a list",
+        ),
+        (lambda c, x: c.validate_op("relu", {"input": x}, None), "the op returned None: return the output"),
+        (lambda c, x: c.validate_op("relu", {"input": x.astype("c8")}, x), "dtype complex64 cannot be sent"),
+        (lambda c, x: c.validate_op("relu", {"input": x}, x, seed=-1), "expected a whole number from 0"),
+        (lambda c, x: c.validate_op("relu", {"input": x}, x, seed={1}), "set is not JSON"),
+        (lambda c, x: c.submit_output("relu", 5), "submit_output('relu'): output is missing; write"),
+        (lambda c, x: c.submit_output("relu", {"input": x}, x), "submit_output('relu'): seed is missing"),
+        (lambda c, x: c.fuzz_op_client_side("relu", op_fn=abs, iterations=0), "iterations = 0: expected"),
+        (lambda c, x: c.fuzz_op("twice_of_nine", iterations=-1), "or nothing is tested"),
+        (lambda c, x: c.store_baseline(" "), "tag = ' ': expected a name, such as 'v1'"),
+        (lambda c, x: Client(timeout_ms=0), "timeout_ms = 0: expected a number of milliseconds > 0"),
+        (lambda c, x: Client(timeout_ms="1 s"), "timeout_ms = '1 s': expected"),
+    ],
+)
+def test_a_wrong_argument_is_said(client, x, call, text):
+    with pytest.raises((ClientError, OutputError)) as caught:
+        call(client, x)
+
+    assert text in str(caught.value)
+
+
+def test_whole_numbers_of_numpy_are_numbers(client, x):
+    """Guards: a seed out of an array was "not JSON"."""
+    result = client.validate_op("relu", {"input": x}, np.maximum(x, 0), seed=np.int64(77))
+    (case,) = client.get_test_batch("relu", np.int64(1), np.uint64(5), dtypes=["float32"])
+    seeds = np.array([3, 4])
+    output = np.maximum(case["inputs"]["input"], 0)
+
+    assert client.get_result(np.int64(77)) == result
+    assert [given["seed"] for given in client.get_test_batch("relu", seeds)] == [3, 4]
+    assert client.submit_output("relu", np.uint64(case["seed"]), output).passed
+    assert len(client.list_results(np.int32(1))) == 1

@@ -53,9 +53,11 @@ class Client:
         *,
         transport: Transport | None = None,
     ) -> None:
+        if not isinstance(timeout_ms, (int, float)) or not timeout_ms > 0:
+            raise ClientError(f"timeout_ms = {timeout_ms!r}: expected a number of milliseconds > 0")
         self.socket_path = str(default_socket() if socket_path is None else Path(socket_path).expanduser())
-        self.timeout_ms = timeout_ms
-        self._transport = transport or NngTransport(Path(self.socket_path), timeout_ms=timeout_ms)
+        self.timeout_ms = int(timeout_ms)
+        self._transport = transport or NngTransport(Path(self.socket_path), timeout_ms=self.timeout_ms)
 
     def __enter__(self) -> Client:
         return self
@@ -281,8 +283,8 @@ class Client:
         """`count` cases of a master seed, or the cases whose own seeds are given (`seeds=`, or in place of
         count). Each is a dict as from get_test_case."""
         given = {**fuzz_config, "op_schema": op_schema, "dtypes": dtypes}
-        wanted = seeds if isinstance(count, int) else count
-        total = count if isinstance(count, int) else len(count)
+        wanted: Any = count if hasattr(count, "__len__") else seeds
+        total: Any = count if wanted is None else len(wanted)
         return list(
             fetch_cases(self._transport, op_name, count=total, seed=seed, seeds=wanted, fuzz_config=given)
         )
@@ -297,11 +299,13 @@ class Client:
     ) -> ValidationResult:
         """Judge an output for the case of a seed: `submit_output(op, inputs, output, seed)`, or without the
         inputs, which the daemon builds from the seed: `submit_output(op, seed, output)`."""
-        if isinstance(inputs, (int, str)):
+        if inputs is not None and not isinstance(inputs, Mapping):
             inputs, seed = None, inputs
-        if seed is None:
+        if seed is None or output is None:
+            missing = "seed" if seed is None else "output"
             raise ClientError(
-                f"submit_output({op_name!r}): seed is missing; pass the case's: seed=case['seed']"
+                f"submit_output({op_name!r}): {missing} is missing; write "
+                "submit_output(op, case['inputs'], output, case['seed'])"
             )
         return submit(self._transport, op_name, inputs, output, seed, params=kwargs)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -60,6 +61,7 @@ def fuzz_here(
     fuzz_config: Mapping[str, Any],
 ) -> FuzzResults:
     """Run the op on each case and have its output judged; what it raises is a failure of its case."""
+    _check_iterations(iterations)
     master, began = generate_seed() if seed is None else seed, time.monotonic()
     notes: dict[str, None] = {}
     cases = fetch_cases(
@@ -105,6 +107,7 @@ def fuzz_there(
     fuzz_config: Mapping[str, Any],
 ) -> FuzzResults:
     """Let the daemon run an op of gpuemu.toml, page by page as its replies come."""
+    _check_iterations(iterations)
     message: dict[str, Any] = {
         "type": "FuzzOp",
         "op_name": op_name,
@@ -132,6 +135,11 @@ def fuzz_there(
         )
     found = FuzzResults(seed=reply["seed"], failures=failures, notes=tuple(notes), **counts)
     return _recorded(transport, op_name, found, time.monotonic() - began)
+
+
+def _check_iterations(iterations: Any) -> None:
+    if not isinstance(iterations, Integral) or iterations < 1:
+        raise ClientError(f"iterations = {iterations!r}: expected a whole number >= 1, or nothing is tested")
 
 
 def _recorded(transport: Transport, op_name: str, found: FuzzResults, wall_s: float) -> FuzzResults:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pytest_gpuemu.client.data import ValidationResult
-from pytest_gpuemu.client.sending import sent_arrays, sent_output
+from pytest_gpuemu.client.sending import sent_inputs, sent_output
 from pytest_gpuemu.client.transport import Transport, ask
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import parse_case_id
@@ -39,7 +39,7 @@ def validate(
     message = {
         "type": "ValidateOp",
         "op_name": op_name,
-        "inputs": sent_arrays(inputs),
+        "inputs": sent_inputs(inputs),
         "output": sent,
         "seed": seed,
         "kwargs": plain(params),
@@ -68,7 +68,7 @@ def submit(
         "seed": seed,
         "edits": edits,
         "output": sent_output(output),
-        "inputs": None if inputs is None else sent_arrays(inputs),
+        "inputs": None if inputs is None else sent_inputs(inputs),
         "kwargs": plain(params),
         "fuzz_config": None if fuzz_config is None else dict(fuzz_config),
         "keep": keep,

@@ -17,24 +17,29 @@ from pytest_gpuemu.engine.wire_arrays import to_tensor
 SentOutput: TypeAlias = Tensor | dict[str, Tensor] | list[Tensor]
 
 
-def sent_arrays(given: Mapping[str, Any]) -> dict[str, Tensor]:
-    """Arrays by name. Raises ClientError for what is no array, or of a dtype that the wire has not."""
-    return {name: _sent(array) for name, array in given.items()}
+def sent_inputs(given: Any) -> dict[str, Tensor]:
+    """Inputs by name. Raises ClientError for what is no dict, or of a dtype that the wire has not, and
+    OutputError for what is no array."""
+    if not isinstance(given, Mapping):
+        raise ClientError(f"inputs is a {type(given).__name__}; expected a dict of arrays by name")
+    return {name: _sent(array, f"the caller (input {name!r})") for name, array in given.items()}
 
 
 def sent_output(output: Any) -> SentOutput:
-    """One output, or several: by name, or in the op's order. What is a tensor already stays."""
+    """One output, or several: by name, or in the op's order. What is a tensor already stays. Raises as
+    sent_inputs does."""
+    giver = "the op"
     if isinstance(output, Mapping):
-        return sent_arrays(output)
+        return {name: _sent(array, giver) for name, array in output.items()}
     if isinstance(output, (tuple, list)):
-        return [_sent(array) for array in output]
-    return _sent(output)
+        return [_sent(array, giver) for array in output]
+    return _sent(output, giver)
 
 
-def _sent(array: Any) -> Tensor:
+def _sent(array: Any, giver: str) -> Tensor:
     if isinstance(array, Tensor):
         return array
     try:
-        return to_tensor(arrays.to_numpy(array))
+        return to_tensor(arrays.to_numpy(array, giver))
     except ProtocolError as error:
         raise ClientError(str(error)) from error

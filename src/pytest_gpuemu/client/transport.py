@@ -47,7 +47,10 @@ class NngTransport:
         self._socket: Any = None
 
     def request(self, message: dict[str, Any], *, more_ms: int = 0) -> dict[str, Any]:
-        data = framing.encode(message, 2)
+        try:
+            data = framing.encode(message, 2)
+        except TypeError as error:
+            raise ClientError(f"the {message['type']} request cannot be sent: {error}") from error
         if len(data) > MAX_MESSAGE_BYTES:
             raise ClientError(
                 f"the {message['type']} request has {len(data)} bytes; the daemon reads at most "

@@ -31,8 +31,8 @@ def runnable_entry(config: Config, name: str) -> OpEntry:
         where = "there is no gpuemu.toml"
     raise ProtocolError(
         f"the daemon has no way to run {name!r} ({where}); use fuzz_op_client_side({name!r}, op_fn=...), "
-        "minimize(seed, op_fn=...) or reproduce(seed, op_fn=...), which run it where you are, or set "
-        'execution_mode = "daemon_orchestrated" with module = "package.module:function", or '
+        "minimize(seed, op_fn=...) or reproduce(seed, op_fn=...), which run it where you are, or set under "
+        '[[ops]] execution_mode = "daemon_orchestrated" with module = "package.module:function", or '
         '"script_based" with op_script = "run_op.py"',
         code=NO_OP_TO_RUN,
     )

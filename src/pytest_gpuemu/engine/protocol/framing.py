@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import struct
+from numbers import Integral
 from typing import Any
 
 from pytest_gpuemu.engine.errors import ProtocolError
@@ -26,14 +27,17 @@ _MAX_DEPTH = 64
 
 
 def encode(message: dict[str, Any], version: int) -> bytes:
-    """The bytes of a message, in which tensors are Tensor objects anywhere inside dicts and lists."""
+    """The bytes of a message, in which tensors are Tensor objects anywhere inside dicts and lists.
+
+    Whole numbers of NumPy are numbers. Raises TypeError for what JSON cannot hold.
+    """
     if version == 1:
         return json.dumps(message, default=_tensor_to_json, separators=(",", ":")).encode()
     tensors: list[Tensor] = []
 
-    def mark(value: Any) -> dict[str, int]:
+    def mark(value: Any) -> dict[str, int] | int:
         if not isinstance(value, Tensor):
-            raise TypeError(f"{type(value).__name__} is not JSON")
+            return _whole(value)
         tensors.append(value)
         return {_MARK: len(tensors) - 1}
 
@@ -137,7 +141,11 @@ def _place_tensors(value: Any, tensors: list[Tensor]) -> Any:
     return value
 
 
-def _tensor_to_json(value: Any) -> dict[str, Any]:
-    if not isinstance(value, Tensor):
+def _tensor_to_json(value: Any) -> dict[str, Any] | int:
+    return value.to_json() if isinstance(value, Tensor) else _whole(value)
+
+
+def _whole(value: Any) -> int:
+    if not isinstance(value, Integral):
         raise TypeError(f"{type(value).__name__} is not JSON")
-    return value.to_json()
+    return int(value)

@@ -15,6 +15,7 @@ from pytest_gpuemu.engine.protocol.requests.fields import (
     OptionalName,
     Seed,
     Table,
+    Tag,
     Text,
 )
 
@@ -59,7 +60,7 @@ class ListArtifacts:
 class StoreArtifactBaseline:
     """Keep the metrics of the stored artifacts under a tag. Answered by ArtifactBaselineStored."""
 
-    tag: Name
+    tag: Tag
     kernel_name: OptionalName = None
     arch: OptionalName = None
 
@@ -68,7 +69,7 @@ class StoreArtifactBaseline:
 class DiffArtifactBaseline:
     """The stored artifacts beside those kept under a tag. Answered by ArtifactDiff."""
 
-    tag: Name
+    tag: Tag
     kernel_name: OptionalName = None
     arch: OptionalName = None
 
@@ -92,7 +93,7 @@ class RecordArtifact:
 class RecordErrors:
     """Keep the largest errors that a campaign saw of the outputs of one dtype, as a tag's baseline."""
 
-    tag: Name
+    tag: Tag
     test_id: Name
     op_name: Name
     dtype: Name

@@ -31,6 +31,12 @@ def _name(place: str, value: Any) -> str:
     return _bounded_text(place, value, MAX_NAME)
 
 
+def _tag(place: str, value: Any) -> str:
+    if not _name(place, value).strip():
+        raise ProtocolError(f"{place} = {value!r}: expected a name, such as 'v1'")
+    return str(value)
+
+
 def _bounded_text(place: str, value: Any, limit: int) -> str:
     if not isinstance(value, str):
         raise ProtocolError(f"{place} = {shortened(value)}: expected a text")
@@ -143,6 +149,7 @@ def by_name(read: Reader) -> Reader:
 # The types of the fields: what Python holds, and how it is read from the wire.
 Text = Annotated[str, _text]
 Name = Annotated[str, _name]
+Tag = Annotated[str, _tag]
 OptionalName = Annotated[str | None, optional(_name)]
 Flag = Annotated[bool, _flag]
 Seed = Annotated[int, _seed]
