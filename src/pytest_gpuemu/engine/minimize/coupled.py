@@ -1,8 +1,9 @@
 """Pass: dims that are coupled, so that none can become smaller alone: M*N > 1000, or N == 2*M.
 
 The moves make one dim smaller and another larger, so that the case has fewer elements than before and as many
-as it then may have; or divide dims by what they have in common. No dim gets larger than in the original. It
-ends since each accepted move leaves fewer elements.
+as it then may have; or divide dims by what they have in common. Sizes and values are coupled, too, where just
+two elements have to be equal: so two and three of the plainest values are tried. No dim gets larger than in
+the original. It ends since each accepted move leaves fewer elements.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, permutations
 from math import gcd, prod
+from typing import Any
 
 from pytest_gpuemu.engine.minimize.attempts import Attempts, elements
 from pytest_gpuemu.engine.minimize.dims import sizes_below
+from pytest_gpuemu.engine.minimize.values import CONSTANT, plain_values
 from pytest_gpuemu.engine.op import Op, tensor_shape
 from pytest_gpuemu.engine.sizes import is_allowed
 
 _MOST_PAIRS = 6
+_FEW = (2, 3)
 _STEPS = (1, 2, 3, 4)
 _MOST_TRIES = 16
 
@@ -32,6 +36,20 @@ def shrink_coupled(attempts: Attempts) -> bool:
         while attempts.cases < limit and _trade(attempts, grown, lessened):
             shrunk = True
     return shrunk
+
+
+def shrink_to_few(attempts: Attempts) -> bool:
+    """Whether two or three plain elements along each dim are enough, where the values are not plain yet."""
+    names = above_least(attempts)
+    plain = [x for x in attempts.op.inputs if x.kind == "values" and "ones" in plain_values(attempts.op, x)]
+    drawn = [x for x in plain if attempts.plan.values[x.name] not in CONSTANT]
+    for size in _FEW if drawn else ():
+        sizes = {name: size for name in names if size < attempts.plan.dims[name]}
+        for values in ("ones", "zeros", "integers"):
+            kinds = {x.name: values for x in drawn if values in plain_values(attempts.op, x)}
+            if sizes and _takes(attempts, sizes, values=kinds):
+                return True
+    return False
 
 
 def above_least(attempts: Attempts) -> list[str]:
@@ -84,6 +102,6 @@ def _trade(attempts: Attempts, grown: str, lessened: str) -> bool:
     return False
 
 
-def _takes(attempts: Attempts, sizes: Mapping[str, int]) -> bool:
+def _takes(attempts: Attempts, sizes: Mapping[str, int], **others: Any) -> bool:
     may = all(is_allowed(attempts.op.dims.get(name), size) for name, size in sizes.items())
-    return may and attempts.accepts(dims=sizes)
+    return may and attempts.accepts(dims=sizes, **others)

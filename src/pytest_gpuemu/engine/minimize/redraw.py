@@ -1,25 +1,30 @@
-"""Pass: the smallest dims once more, with other values of the same distributions.
+"""Pass: smaller dims once more, with other values of the same distributions.
 
 A smaller case has other values than a larger one: a row that is all -inf may be gone from it although one
-row of -inf is enough. The move draws the values anew for the smallest sizes, and for each dim's smallest
-one, unless all values are ordinary, so that one draw is like the other. It ends since each accepted move
+row of -inf is enough. The move draws the values anew for the smallest sizes, for each dim's smallest one, and
+for half of each dim, as long as that fails; unless all values are constant. It ends since each accepted move
 makes a dim smaller.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pytest_gpuemu.engine.minimize.attempts import Attempts
 from pytest_gpuemu.engine.minimize.dims import sizes_below
-from pytest_gpuemu.engine.minimize.values import ORDINARY
+from pytest_gpuemu.engine.minimize.values import CONSTANT, ORDINARY
 
 DRAWS = 6
 
 
 def redraw_smaller(attempts: Attempts) -> bool:
     """Whether another draw of the values made a smaller case fail."""
-    if ORDINARY.issuperset(attempts.plan.values.values()):
+    drawn = {attempts.plan.values[x.name] for x in attempts.op.inputs if x.kind == "values"}
+    if drawn <= CONSTANT:
         return False
     accepted = False
+    # Of ordinary values one draw is as good as another, unless it takes luck: that shows in what is left.
+    draws = DRAWS // 2 if drawn <= ORDINARY else DRAWS
     for group in _groups(attempts):
         smallest = {
             name: below[0]
@@ -27,8 +32,23 @@ def redraw_smaller(attempts: Attempts) -> bool:
             if (below := sizes_below(attempts.op, name, attempts.plan.dims[name]))
         }
         if smallest:
-            accepted |= any(attempts.accepts(dims=smallest, draw=draw) for draw in range(1, DRAWS + 1))
+            more = 2 * draws if smallest.keys() == attempts.plan.dims.keys() else draws
+            accepted |= _is_drawn(attempts, smallest, more)
+    for name in attempts.plan.dims:
+        while (half := _half(attempts, name)) is not None and _is_drawn(attempts, {name: half}, draws):
+            accepted = True
     return accepted
+
+
+def _is_drawn(attempts: Attempts, dims: Mapping[str, int], draws: int) -> bool:
+    """Whether a case of these sizes fails in one of so many draws."""
+    return any(attempts.accepts(dims=dims, draw=draw) for draw in range(1, draws + 1))
+
+
+def _half(attempts: Attempts, name: str) -> int | None:
+    """A size about half as large; None where that is the smallest, which was tried."""
+    below = sizes_below(attempts.op, name, attempts.plan.dims[name])
+    return below[len(below) // 2] if len(below) > 1 else None
 
 
 def _groups(attempts: Attempts) -> list[tuple[str, ...]]:

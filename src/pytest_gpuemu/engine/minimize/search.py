@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 from pytest_gpuemu.engine.minimize import layouts, params, values
 from pytest_gpuemu.engine.minimize.attempts import Attempts, IsNoRounding, OutOfBudget, elements, is_as_plain
-from pytest_gpuemu.engine.minimize.coupled import shrink_coupled
+from pytest_gpuemu.engine.minimize.coupled import shrink_coupled, shrink_to_few
 from pytest_gpuemu.engine.minimize.dims import shrink_dims
 from pytest_gpuemu.engine.minimize.dtype import PLAINEST_FIRST, simplify_dtype
 from pytest_gpuemu.engine.minimize.jointly import shrink_jointly
@@ -27,7 +27,7 @@ from pytest_gpuemu.engine.minimize.layouts import simplify_layouts
 from pytest_gpuemu.engine.minimize.params import simplify_config, simplify_params
 from pytest_gpuemu.engine.minimize.redraw import redraw_smaller
 from pytest_gpuemu.engine.minimize.signature import Signature
-from pytest_gpuemu.engine.minimize.values import keep_few, simplify_values
+from pytest_gpuemu.engine.minimize.values import draw_integers, keep_few, simplify_values
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 
@@ -136,6 +136,7 @@ def _search(attempts: Attempts, strategy: str | None) -> None:
     if strategy == "binary-search-values":
         while simplify_values(attempts):
             pass
+        draw_integers(attempts)
         keep_few(attempts)
         return
     _shrink(attempts)
@@ -173,7 +174,8 @@ def _shrink(attempts: Attempts) -> None:
         for simplify in _SIMPLIFY:
             again |= simplify(attempts)
         if not again:
-            again = shrink_coupled(attempts) or shrink_jointly(attempts)
+            again = any(shrink(attempts) for shrink in (shrink_to_few, shrink_coupled, shrink_jointly))
+    draw_integers(attempts)
     keep_few(attempts)
 
 

@@ -33,10 +33,12 @@ PLAINEST_FIRST = (
 )
 # Where an op is drawn from none of these, 0 is not among its values.
 _WITH_ZERO = frozenset({"uniform", "normal", "integers", "sparse"})
+CONSTANT = frozenset({"zeros", "ones"})
 # Values of which any draw is like the other.
 ORDINARY = frozenset({"zeros", "ones", "integers", "uniform", "normal"})
 _MOST_ELEMENTS = 512
 _MOST_TRIES = 40
+_FEW_ELEMENTS, _DRAWS = 4, 5
 
 
 def simplify_values(attempts: Attempts) -> bool:
@@ -59,6 +61,19 @@ def ordinary_values(attempts: Attempts) -> dict[str | None, str]:
             ]
             edits.update({x.name: ordinary[0]} if ordinary else {})
     return edits
+
+
+def draw_integers(attempts: Attempts) -> bool:
+    """Whether a draw of whole numbers fails where very few elements are left: 4 says more than 3.9171."""
+    plan = attempts.plan
+    found = False
+    for x in attempts.op.inputs:
+        if x.kind != "values" or plan.values[x.name] in (*CONSTANT, "integers"):
+            continue
+        if prod(plan.shapes[x.name]) <= _FEW_ELEMENTS and "integers" in _plainer(attempts, x):
+            edits = {x.name: "integers"}
+            found |= any(attempts.accepts(values=edits, draw=draw) for draw in range(1, _DRAWS + 1))
+    return found
 
 
 def keep_few(attempts: Attempts) -> bool:
