@@ -106,6 +106,8 @@ class Attempts:
         plan = self._plan(edits)
         if plan is None or _content(plan) == _content(self.original) or self._fails_alike(plan, edits):
             return False
+        if not self._runs_alike(self.original):  # memory that is not written holds one thing or another
+            return False
         self._needed.append((thing, plan))
         return True
 
@@ -133,16 +135,21 @@ class Attempts:
         """Whether this case fails as the first did; a run, unless that is known."""
         if plan.edits in self._known:
             return self._known[plan.edits]
+        is_alike = self._runs_alike(plan, edits)
+        self._known[plan.edits] = is_alike
+        if self._count_looser >= _MANY_LOOSER and elements(self.plan) > _SMALL:
+            raise IsNoRounding
+        return is_alike
+
+    def _runs_alike(self, plan: Plan, edits: Edits | None = None) -> bool:
+        """Run it. Edits are those of a case that may be gone on from."""
         if self.cases >= self._max_cases or self._is_over():
             raise OutOfBudget
         self.cases += 1
         found = self._fails(plan.case_id)
         is_alike = found is not None and self.failure.is_kept_by(found, loosely=self._is_loose)
-        if found is not None and not is_alike and not self._is_loose:
+        if found is not None and edits is not None and not is_alike and not self._is_loose:
             self._note_looser(plan, edits, found)
-        self._known[plan.edits] = is_alike
-        if self._count_looser >= _MANY_LOOSER and elements(self.plan) > _SMALL:
-            raise IsNoRounding
         return is_alike
 
     def _note_looser(self, plan: Plan, edits: Edits, found: Signature) -> None:

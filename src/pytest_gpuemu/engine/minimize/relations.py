@@ -38,7 +38,7 @@ _ENOUGH_DIFFERENT = 3
 class Relation:
     """A relation of one kind between an output where it is wrong and what would be right.
 
-    kind is "sign", "zeros", "reversed", "shifted", "transposed", "input", "rounded", "narrowed", "ratio",
+    kind is "sign", "reversed", "shifted", "transposed", "input", "rounded", "narrowed", "ratio",
     "proportional" (any one factor), "first" or "last"; of its axis, (axis, step), input, dtype, or name of
     the ratio; factor is that of a ratio.
     """
@@ -78,7 +78,6 @@ class Relations:
     def _possible(self, wrong: Wrong) -> Iterator[Relation]:
         name, shape = wrong.name, wrong.shape
         yield Relation(name, "sign")
-        yield Relation(name, "zeros")
         yield from (
             Relation(name, "input", x) for x, array in self._case.originals.items() if array.shape == shape
         )
@@ -121,8 +120,6 @@ class Relations:
         assert mask is not None  # as wrong_outputs gives only what has one
         if relation.kind in ("first", "last"):
             return _is_at_end(mask, relation)
-        if relation.kind == "zeros":
-            return _is_zero(wrong, bits)
         reference = comparison.reference
         if reference is None or reference.shape != wrong.shape:
             return True
@@ -195,14 +192,6 @@ def _is_exact(wrong: Wrong, suspected: Array) -> bool:
         _FEW_ULPS * dtypes.ulp(np.nan_to_num(values), wrong.dtype) if dtypes.is_floating(wrong.dtype) else 0
     )
     return bool(np.mean(np.abs(wrong.output[wrong.exceeding] - values) <= allowed) >= _EXPLAINED)
-
-
-def _is_zero(wrong: Wrong, bits: float) -> bool:
-    """Whether every wrong element is 0; where evidence is asked for, of several that should differ."""
-    if np.any(wrong.output[wrong.exceeding] != 0):
-        return False
-    right = wrong.reference[wrong.exceeding]
-    return not bits or (right.size > 2 and bool(np.isfinite(right).all()) and float(np.ptp(right)) > 0)
 
 
 def _is_at_end(mask: Array, relation: Relation) -> bool:
