@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.detection.campaign import op_of
 from benchmarks.detection.corpus import Mutant
-from benchmarks.diagnosis.classes import RIGHT
+from benchmarks.diagnosis.classes import class_of, is_right
 
 from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.coverage import campaign_seeds
@@ -118,7 +118,7 @@ def measure(mutant: Mutant, group: str, master: int) -> Row:
     said = diagnosis.suspicion
     if said is None:
         return _row(mutant, group, None, None, "silent", diagnosis.lines(), runs, seconds)
-    verdict = "right" if said.kind in RIGHT[mutant.bug] else "wrong"
+    verdict = "right" if is_right(mutant, said.kind) else "wrong"
     return _row(mutant, group, said.kind, said.certainty, verdict, diagnosis.lines(), runs, seconds)
 
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from wrong_kernels import (
+    failing,
     observe,
     relu_of_contiguous,
     softmax_with_padding,
@@ -41,7 +42,9 @@ def own_op(reference, kernel_inputs="x[M,N], y[M,N] -> [M,N]", **keys):
     ],
 )
 def test_a_bug_of_blocks_is_found_with_its_block(name, kernel, kind, words):
-    found = shown(narrow_op(BUILTIN_OPS[name], **PLAIN), kernel, "3~rows=9,cols=70")
+    op = narrow_op(BUILTIN_OPS[name], **PLAIN)
+
+    found = shown(op, kernel, failing(op, kernel, "rows=9,cols=70"))
 
     assert {one.kind for one in found if one.agreement.is_enough} == {kind}
     assert any(words in one.text for one in found)
