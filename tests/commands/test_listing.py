@@ -25,6 +25,21 @@ def test_failures_are_listed_newest_first(gpuemu, store):
     assert lines[3] == "the whole report: gpuemu failures SEED; again: pytest --gpuemu-reproduce=SEED"
 
 
+def test_a_failure_of_a_client_runs_again_from_a_client(gpuemu, store):
+    """Guards: the list sent its reader to pytest, which has no test of it."""
+    store.add_failure(*failed(5, test="client"))
+    assert gpuemu("failures")[1].splitlines()[-1].endswith("; again: Client().reproduce(SEED)")
+
+    store.add_failure(*failed(6))
+    assert (
+        gpuemu("failures")[1]
+        .splitlines()[-1]
+        .endswith(
+            "; again: pytest --gpuemu-reproduce=SEED, or Client().reproduce(SEED) for those of a client"
+        )
+    )
+
+
 def test_the_list_can_be_narrowed_and_read_by_a_script(gpuemu, store):
     for seed in range(30):
         store.add_failure(*failed(seed, op="matmul" if seed % 3 else "softmax"))

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from pytest_gpuemu.commands import Parsers, add_command, again, count, shown
 from pytest_gpuemu.commands.project import add_store_option, store_folder, stored
 from pytest_gpuemu.engine.errors import StoreError
+from pytest_gpuemu.engine.protocol import CLIENT
 from pytest_gpuemu.engine.store import Store, StoredCampaign, StoredFailure, StoredResult
 
 _LIMIT = 20
@@ -93,8 +94,16 @@ def _failures(options: argparse.Namespace) -> int:
     else:
         print(f"{head} in {shown(store.path)}, newest first")
         _print_table([_failure_line(row) for row in rows])
-        print("the whole report: gpuemu failures SEED; again: pytest --gpuemu-reproduce=SEED")
+        print(f"the whole report: gpuemu failures SEED; again: {_again({row.test_id for row in rows})}")
     return 0
+
+
+def _again(test_ids: set[str]) -> str:
+    """How failures of these tests run again; pytest has no test for those of a client."""
+    by_pytest, by_client = "pytest --gpuemu-reproduce=SEED", "Client().reproduce(SEED)"
+    if CLIENT not in test_ids:
+        return by_pytest
+    return by_client if len(test_ids) == 1 else f"{by_pytest}, or {by_client} for those of a client"
 
 
 def _forget(options: argparse.Namespace) -> int:
