@@ -68,6 +68,113 @@ def test_a_relation_is_named(change, kind):
     assert kind in kinds(change)
 
 
+ROUND = define_op(
+    "to_int",
+    reference=lambda x: np.rint(x),
+    schema="x[M,N] -> y[M,N]",
+    dims={"M": [24], "N": [24]},
+    dtypes=["float32"],
+    outputs={"y": {"dtype": "int32"}},
+    layouts=["contiguous"],
+    values=["normal"],
+)
+
+
+def relations_of(op, kernel, seed=5):
+    case = make_case(op, seed)
+    verdict = judge(case, kernel(case.inputs["x"]))
+    (wrong,) = wrong_outputs(verdict)
+    return find_relations(case, wrong, verdict.comparisons[0])
+
+
+def test_integers_that_are_one_nearer_to_zero_are_rounded_towards_it():
+    found = relations_of(ROUND, lambda x: np.trunc(x).astype(np.int32))
+
+    clue = next(clue for clue in found if clue.kind == "off by one")
+    assert clue.text == "each wrong element is one nearer to zero: rounded towards zero"
+
+
+def test_rows_that_hold_their_values_in_another_order_are_told():
+    rng = np.random.default_rng(0)
+
+    assert "permuted" in kinds(lambda y, case: rng.permuted(y, axis=1))
+
+
+def test_values_that_are_only_a_little_off_are_in_no_other_order():
+    """Guards: in half precision each value is that of some other element, to within its rounding."""
+    found = kinds(lambda y, case: y * (1 + np.float32(2e-6)))
+
+    assert not {"permuted", "misplaced"} & set(found)
+
+
+def test_values_of_other_elements_are_told():
+    at = np.random.default_rng(0).integers(0, 24, (24, 24))
+
+    assert "misplaced" in kinds(lambda y, case: np.take_along_axis(y[::-1], at, axis=1))
+
+
+@pytest.mark.parametrize(("border", "kind"), [(0.5, "above value"), (-np.inf, None)])
+def test_a_value_of_an_input_that_parts_wrong_from_right_is_told(border, kind):
+    def above(y, case):
+        return np.where(case.originals["x"] > border, y * 7 + 1, y)
+
+    found = {"above value", "below value", "at value"} & set(kinds(above))
+
+    assert found == ({kind} if kind else set())
+
+
+def test_a_finite_number_in_the_place_of_infinity_is_told():
+    op = define_op(
+        "mask",
+        reference=lambda x: np.where(x > 0, x, -np.inf),
+        schema="x[M,N] -> y[M,N]",
+        dims={"M": [24], "N": [24]},
+        dtypes=["float32"],
+        layouts=["contiguous"],
+        values=["normal"],
+    )
+
+    found = relations_of(op, lambda x: np.where(x > 0, x, np.float32(-1e9)))
+
+    assert "sentinel" in [clue.kind for clue in found]
+
+
+def test_small_errors_that_leave_no_digit_are_no_rounding():
+    """Guards: a factor of 1 + w in place of w was told as rounding, beside one large element."""
+
+    def beside_a_large_one(x, factor):
+        y = x * factor
+        y[0, 0] = 1e6
+        return y
+
+    op = define_op(
+        "beside",
+        reference=lambda x: beside_a_large_one(np.array(x), 1.0),
+        schema="x[M,N] -> y[M,N]",
+        dims={"M": [24], "N": [24]},
+        dtypes=["float32"],
+        layouts=["contiguous"],
+        values=["normal"],
+    )
+
+    coarse = relations_of(op, lambda x: beside_a_large_one(x, np.float32(3.0)))
+    fine = relations_of(op, lambda x: beside_a_large_one(x, np.float32(1.0001)))
+
+    assert "slight" not in [clue.kind for clue in coarse]
+    assert "slight" in [clue.kind for clue in fine]
+
+
+def test_a_few_nan_among_the_wrong_elements_do_not_come_first():
+    def with_one_nan(y, case):
+        y = y * 2
+        y[3, 4] = np.nan
+        return y
+
+    found = kinds(with_one_nan)
+
+    assert "nan made" in found[1:]
+
+
 def test_noise_has_no_relation():
     rng = np.random.default_rng(0)
 

@@ -25,6 +25,7 @@ from pytest_gpuemu.engine.diagnose.relations import (
 from pytest_gpuemu.engine.verdict import Comparison
 
 _MOST_ELEMENTS = 2**20
+_MOST_OF_THEM = 0.5
 
 
 def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clue]:
@@ -34,7 +35,7 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
         return []
     given = np.asarray(output, dtype=np.float64)
     with np.errstate(all="ignore"):
-        return [
+        found = [
             *nonfinite.nonfinite(case, wrong),
             *factors.constants(case, wrong, given, mask),
             *factors.factors(case, wrong, reference),
@@ -49,6 +50,8 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
             *values.values(case, wrong),
             *rounding.slight(case, wrong),
         ]
+    # What holds for a few of the wrong elements, such as a NaN here and there, tells less than the others.
+    return sorted(found, key=lambda clue: clue.explained < _MOST_OF_THEM)
 
 
 def told_apart(clues: list[Clue], several: bool) -> list[Clue]:
