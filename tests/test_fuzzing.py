@@ -146,3 +146,28 @@ def test_a_fuzzer_without_a_seed_takes_that_of_its_config():
 def test_a_config_that_no_case_fits_is_said_at_once(config, text):
     with pytest.raises(ConfigError, match=text):
         SeededFuzzer(1, config)
+
+
+def test_a_config_alone_may_stand_first():
+    config = FuzzConfig(seed=9, max_size=20)
+
+    assert SeededFuzzer(config).next_test_case().seed == SeededFuzzer(9, config).next_test_case().seed
+
+
+def test_a_tensor_takes_one_size_and_a_dtype_of_numpy():
+    assert generate_random_tensor(1, 3).tolist() == generate_random_tensor(1, (3,), np.float32).tolist()
+
+
+@pytest.mark.parametrize(
+    ("call", "text"),
+    [
+        (lambda: generate_random_tensor(1, (2, -3)), r"shape = \(2, -3\): sizes are whole numbers >= 0"),
+        (lambda: generate_random_tensor(1, -3), "shape = -3: sizes"),
+        (lambda: fuzz_dtypes("float32"), r"'float32' is one dtype, and a list is expected: \['float32'\]"),
+        (lambda: SeededFuzzer(1).run(3), "op_fn = 3 is not callable"),
+        (lambda: SeededFuzzer(1, FuzzConfig(iterations=0)).run(abs), "iterations = 0: expected >= 1"),
+    ],
+)
+def test_what_would_draw_or_test_nothing_is_said(call, text):
+    with pytest.raises(ConfigError, match=text):
+        call()

@@ -43,6 +43,7 @@ def test_frameworks_and_kinds_of_op_scale():
         "float32", "LayerNorm"
     )
     assert get_recommended_tolerance("float32", "layer_norm").atol == pytest.approx(2e-5)
+    assert ToleranceConfig.for_dtype(np.float16) == ToleranceConfig.for_dtype("float16")
     assert ToleranceConfig(1.0, 2.0).scale(3.0) == ToleranceConfig(3.0, 6.0)
 
 
@@ -50,6 +51,7 @@ def test_frameworks_and_kinds_of_op_scale():
     ("call", "text"),
     [
         (lambda: ToleranceConfig.for_dtype("float61"), "no tolerance for the dtype 'float61'; did you mean"),
+        (lambda: calibrate_tolerance(abs, abs, (3, 4)), "(3, 4) is one shape; write [(3, 4)]"),
         (lambda: ToleranceProfile.get("tests"), "no tolerance profile 'tests'; did you mean 'testing'?"),
         (lambda: get_recommended_tolerance("float32", "matmull"), "no op_type 'matmull'; did you mean"),
         (lambda: ToleranceProfile.for_cross_framework("jaxx"), "no framework 'jaxx'; did you mean 'jax'?"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_gpuemu import Client, OutputError, UnknownOpError
+from pytest_gpuemu import Client, ConfigError, OutputError, UnknownOpError
 from pytest_gpuemu.client.launch import start_daemon
 from pytest_gpuemu.validation import validate_op
 
@@ -61,3 +61,10 @@ def test_an_unknown_op_is_said():
         validate_op("sofmax", inputs={"input": X}) as ctx,
     ):
         ctx.set_output(X)
+
+
+def test_inputs_that_have_no_names_are_said():
+    with pytest.raises(
+        ConfigError, match="inputs is a list; expected a dict of arrays"
+    ):
+        validate_op("relu", [np.ones(3)])

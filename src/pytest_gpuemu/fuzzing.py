@@ -10,6 +10,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,8 @@ def fuzz_dtypes_seeded(
     seed: int, include: Sequence[str] | None = None, exclude: Sequence[str] | None = None
 ) -> Iterator[str]:
     """The dtypes of a seed, without end. Raises ConfigError for an unknown name, or where none is left."""
-    _check_dtypes((*(include or ()), *(exclude or ())))
+    for given in (include, exclude):
+        _check_dtypes(given or ())
     names = [name for name in include or FLOATS if name not in (exclude or ())]
     if not names:
         raise ConfigError(f"include = {include!r}, exclude = {exclude!r}: no dtype is left")
@@ -94,29 +96,33 @@ def fuzz_layouts_seeded(seed: int) -> Iterator[str]:
 
 def generate_random_tensor(
     seed: int,
-    shape: Sequence[int],
-    dtype: str = "float32",
+    shape: int | Sequence[int],
+    dtype: Any = "float32",
     domain: tuple[float, float] = (-1.0, 1.0),
 ) -> Array:
     """A tensor of values spread evenly over a domain: the same bytes for a seed on every machine.
 
     Floats lie from low to high, both included (rounding may reach high); integers from low to high, high
-    excluded; bools are even odds. Raises ConfigError for an empty domain or an unknown dtype.
+    excluded; bools are even odds. shape may be one size, dtype a NumPy dtype. Raises ConfigError for an empty
+    domain, a negative size or an unknown dtype.
     """
     name = dtype_name(dtype)
+    sizes = (shape,) if isinstance(shape, Integral) else tuple(shape)  # type: ignore[arg-type]
+    if any(size < 0 for size in sizes):
+        raise ConfigError(f"shape = {shape!r}: sizes are whole numbers >= 0")
     low, high = domain
     if not low < high:
         raise ConfigError(f"domain = {domain!r} is empty; write (low, high) with low < high")
-    count = int(np.prod(tuple(shape), dtype=np.int64))
+    count = int(np.prod(sizes, dtype=np.int64))
     bits = SeededRng(derive_seed(seed, "values")).gen_u64s(count)
     if name == "bool":
-        odds: Array = (bits >> np.uint64(63)).astype(bool).reshape(tuple(shape))
+        odds: Array = (bits >> np.uint64(63)).astype(bool).reshape(sizes)
         return odds
     unit = (bits >> np.uint64(64 - _EVEN_BITS)).astype(np.float64) * 2.0**-_EVEN_BITS
     values = low + unit * (high - low)
     if not is_floating(name):
         values = np.floor(values)
-    drawn: Array = values.astype(numpy_dtype(name)).reshape(tuple(shape))
+    drawn: Array = values.astype(numpy_dtype(name)).reshape(sizes)
     return drawn
 
 
@@ -156,9 +162,11 @@ class TestCase:
 
 class SeededFuzzer:
     """Draws test cases one after another; the same seed (the config's, or else a fresh one) gives the same
-    cases. Raises ConfigError for a config that no case fits."""
+    cases. The config alone may stand first. Raises ConfigError for a config that no case fits."""
 
-    def __init__(self, seed: int | None = None, config: FuzzConfig | None = None) -> None:
+    def __init__(self, seed: int | FuzzConfig | None = None, config: FuzzConfig | None = None) -> None:
+        if isinstance(seed, FuzzConfig):
+            seed, config = None, seed
         self.config = config or FuzzConfig()
         given = self.config.seed if seed is None else seed
         self.seed = generate_seed() if given is None else given
@@ -192,7 +200,12 @@ class SeededFuzzer:
 
     def run(self, op_fn: Callable[..., Any]) -> FuzzResults:
         """Call op_fn with the input of `config.iterations` cases. Without a reference, a case fails where
-        op_fn raises, or gives NaN or infinities for these finite inputs; a marker or a Client judges more."""
+        op_fn raises, or gives NaN or infinities for these finite inputs; a marker or a Client judges more.
+        Raises ConfigError where nothing would be tested."""
+        if not callable(op_fn):
+            raise ConfigError(f"op_fn = {op_fn!r} is not callable")
+        if self.config.iterations < 1:
+            raise ConfigError(f"iterations = {self.config.iterations!r}: expected >= 1, or nothing is tested")
         failures = []
         for _ in range(self.config.iterations):
             case = self.next_test_case()
@@ -247,6 +260,8 @@ def _check_ranges(min_dims: int, max_dims: int, min_size: int, max_size: int) ->
 
 
 def _check_dtypes(names: Sequence[str]) -> None:
+    if isinstance(names, str):
+        raise ConfigError(f"{names!r} is one dtype, and a list is expected: [{names!r}]")
     for name in names:
         if name not in DTYPES:
             raise ConfigError(f"{name!r} is not a dtype; {did_you_mean(name, DTYPES)}")

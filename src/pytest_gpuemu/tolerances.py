@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_gpuemu.engine.calibrate import MARGIN, PERCENTILE, calibrate
+from pytest_gpuemu.engine.dtypes import dtype_name
 from pytest_gpuemu.engine.errors import ConfigError, did_you_mean
 
 _Pairs = Mapping[str, tuple[float, float]]
@@ -196,10 +197,12 @@ def _framework_factor(*frameworks: str | None) -> float:
     return max((_FRAMEWORKS[name] for name in frameworks if name is not None), default=1.0)
 
 
-def _pair(pairs: _Pairs, dtype: str) -> ToleranceConfig:
-    if dtype not in pairs:
-        raise ConfigError(f"no tolerance for the dtype {dtype!r}; {did_you_mean(dtype, pairs)}")
-    return ToleranceConfig(*pairs[dtype])
+def _pair(pairs: _Pairs, dtype: Any) -> ToleranceConfig:
+    """The pair of a dtype, given by its name or as NumPy has it."""
+    name = dtype if isinstance(dtype, str) else dtype_name(dtype)
+    if name not in pairs:
+        raise ConfigError(f"no tolerance for the dtype {name!r}; {did_you_mean(name, pairs)}")
+    return ToleranceConfig(*pairs[name])
 
 
 def _profile(pairs: _Pairs) -> ProfileTolerance:

@@ -19,7 +19,7 @@ from typing import Any
 from pytest_gpuemu.client.client import Client
 from pytest_gpuemu.client.data import ValidationResult
 from pytest_gpuemu.engine.config import load_config
-from pytest_gpuemu.engine.errors import OutputError
+from pytest_gpuemu.engine.errors import ConfigError, OutputError
 from pytest_gpuemu.engine.judged import judged_body
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.own_arrays import judge_own, own_case, snapshot
@@ -37,6 +37,11 @@ class ValidationContext:
         seed: int | None,
         kwargs: Mapping[str, Any],
     ) -> None:
+        if not isinstance(inputs, Mapping):
+            raise ConfigError(
+                f"validate_op({op_name!r}): inputs is a {type(inputs).__name__}; expected a dict of arrays "
+                "by name"
+            )
         self.op_name = op_name
         self.inputs = inputs
         self._client = client

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,8 @@ def _shapes_of_calls(
     one array, one shape a call."""
     if not shapes:
         raise ConfigError("shapes is empty; write such as [(64, 128)], a shape for each input")
+    if any(isinstance(shape, Integral) for shape in shapes):
+        raise ConfigError(f"shapes = {shapes!r} is one shape; write [{shapes!r}], a shape for each input")
     each = [tuple(shape) for shape in shapes]
     while True:
         if len(each) > 1 and _required_arguments(op_fn) == 1:
