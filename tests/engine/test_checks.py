@@ -9,7 +9,7 @@ import pytest
 
 from pytest_gpuemu.engine import arrays
 from pytest_gpuemu.engine.case import make_case
-from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.engine.define import define_op, narrow_op
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.output_buffers import make_outputs
 
@@ -89,6 +89,32 @@ def test_a_view_of_the_input_is_aliased_and_a_copy_is_not():
     x = torch.from_numpy(np.ascontiguousarray(case.inputs["x"]))
     assert kinds(case, x, x.view(x.shape)) == ["Aliased"]
     assert kinds(case, x, x.clone()) == []
+
+
+@pytest.mark.parametrize(
+    ("layouts", "right", "wrong"),
+    [
+        (["contiguous"], lambda y: y, lambda y: y.T.copy().T),
+        (["transposed"], lambda y: y.T.copy().T, lambda y: np.repeat(y, 2, axis=1)[:, ::2]),
+        (["strided"], lambda y: np.repeat(y, 2, axis=1)[:, ::2], lambda y: np.broadcast_to(y[:1], y.shape)),
+    ],
+)
+def test_a_returned_output_has_a_layout_of_the_op_where_that_is_asked_for(layouts, right, wrong):
+    op = define_op(
+        "zeros",
+        reference=lambda x: x * 0,
+        schema="x[M,N] -> y[M,N]",
+        dims={"M": [3], "N": [5]},
+        values=["uniform"],
+        outputs={"y": {"layouts": layouts}},
+        checks={"layout": True},
+    )
+    case = make_case(op, 1)
+    y = np.zeros((3, 5), case.inputs["x"].dtype)
+    assert judge(case, right(y)).status == "passed"
+    assert [finding.kind for finding in judge(case, wrong(y)).findings] == ["LayoutMismatch"]
+    loose = make_case(narrow_op(op, checks={"layout": False}), 1)
+    assert judge(loose, wrong(y)).status == "passed"
 
 
 @pytest.mark.parametrize("change", ["x.t_()", "x.resize_(2, 2)", "x.unsqueeze_(0)"])

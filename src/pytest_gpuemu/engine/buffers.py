@@ -37,7 +37,7 @@ _POISONS = {
     "bfloat16": (0x7FD5, 0xFFEB),
     "float32": (0x7FD5A5A5, 0xFFEBC3C3),
     "float64": (0x7FFD5A5AA5A5C3C3, 0xFFFEC3C35A5AA5A5),
-    "float8_e5m2": (0x7D, 0xFF),
+    "float8_e5m2": (0x7D, 0xFD),
     "float8_e4m3fn": (0x7F, 0xFF),
     "bool": (0x01, 0x00),
 }

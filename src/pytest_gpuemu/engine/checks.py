@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine import arrays
-from pytest_gpuemu.engine.buffers import Buffer
+from pytest_gpuemu.engine import arrays, layouts
+from pytest_gpuemu.engine.buffers import Buffer, bits
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Finding
@@ -76,7 +76,7 @@ def modified_input(name: str, given: Array, before: Array) -> Finding | None:
             message=f"input {name}: the shape was changed in place from {list(before.shape)} "
             f"to {list(given.shape)}; let the kernel reshape a view of its own",
         )
-    mask = _bits(given) != _bits(before)
+    mask = bits(given) != bits(before)
     if not mask.any():
         return None
     changed = [tuple(int(i) for i in index) for index in np.argwhere(mask)[:_SHOWN]]
@@ -152,9 +152,23 @@ def misplaced_outputs(outputs: Mapping[str, Any], device: str) -> list[Finding]:
     ]
 
 
-def _bits(array: Array) -> Array:
-    """Unsigned integers of the elements: NaNs compare by their bits, and -0 differs from +0."""
-    return array.view(f"u{array.dtype.itemsize}")
+def other_layouts(case: Case, outputs: Mapping[str, Array]) -> list[Finding]:
+    """Outputs of the kernel's own memory that have none of the layouts that the op gives its outputs."""
+    found = []
+    for output in case.op.outputs:
+        array, own = outputs[output.name], case.output_buffers.get(output.name)
+        if own is not None and np.may_share_memory(own.view, array):
+            continue
+        if not any(layouts.is_laid_out(array, layout) for layout in output.layouts):
+            found.append(
+                Finding(
+                    kind="LayoutMismatch",
+                    message=f"{output.name} {list(array.shape)} has strides {array.strides} bytes, "
+                    f"which is not {' or '.join(output.layouts)}",
+                    output=output.name,
+                )
+            )
+    return found
 
 
 def _share(count: int, size: int, verb: str) -> str:

@@ -47,6 +47,8 @@ def judge(
     before = list(best.misfits)
     if op.checks_for("device") and device is not None:
         before += checks.misplaced_outputs(given, device)
+    if op.checks_for("layout"):
+        before += checks.other_layouts(case, taken)
     if op.checks_for("written"):
         before += checks.unwritten_outputs(case, taken)
     values = best.value_findings

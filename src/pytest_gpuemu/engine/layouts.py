@@ -111,6 +111,25 @@ def place(shape: tuple[int, ...], itemsize: int, layout: str, guard: int, seed: 
     )
 
 
+def is_laid_out(array: Array, layout: str) -> bool:
+    """Whether an array of any origin has that layout, as far as its strides tell.
+
+    transposed is any order of the axes without gaps; strided, offset, reversed and huge are any strides,
+    but no element may share its memory with another; broadcast is any strides at all.
+    """
+    if array.size <= 1 or layout == "broadcast":
+        return True
+    if layout == "contiguous":
+        return array.flags.c_contiguous
+    if layout == "channels_last":
+        return array.ndim < 2 or np.moveaxis(array, 1, -1).flags.c_contiguous
+    if layout == "transposed":
+        return array.transpose(
+            np.argsort([-step for step in array.strides], kind="stable")
+        ).flags.c_contiguous
+    return all(step or size == 1 for size, step in zip(array.shape, array.strides, strict=True))
+
+
 def _element_strides(shape: tuple[int, ...], layout: str, rng: SeededRng) -> tuple[int, ...]:
     """The strides in elements."""
     rank = len(shape)

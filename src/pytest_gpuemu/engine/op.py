@@ -55,6 +55,7 @@ CHECKS = (
     "shape",
     "dtype",
     "device",
+    "layout",
     "inputs_unmodified",
     "written",
     "deterministic",
@@ -239,9 +240,11 @@ class Op:
     def checks_for(self, name: str) -> bool:
         """Whether the check of that name is on; all are, unless the marker switched them off.
 
-        A random output need not have the same bits twice.
+        Two are off unless it switched them on: a random output need not have the same bits twice, and the
+        layout of an output may follow its input's, as torch's does.
         """
-        return self.checks.get(name, name != "deterministic" or self.statistics is None)
+        off = {"layout"} if self.statistics is None else {"layout", "deterministic"}
+        return self.checks.get(name, name not in off)
 
 
 def tensor_shape(dims: Sequence[DimExpr], sizes: Mapping[str, int]) -> tuple[int, ...]:

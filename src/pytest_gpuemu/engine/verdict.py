@@ -80,7 +80,7 @@ class Finding:
 
     kind is one of the wire's (ToleranceExceeded, NaNDetected, InfDetected, ShapeMismatch, DTypeMismatch,
     InvariantViolation, ExecutionError), or of ours: InputModified, Unwritten, GuardOverwritten,
-    Nondeterministic, Aliased, Cached, DeviceMismatch.
+    Nondeterministic, Aliased, Cached, DeviceMismatch, LayoutMismatch.
     """
 
     kind: str

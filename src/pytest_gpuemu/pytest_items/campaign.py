@@ -176,6 +176,7 @@ class Campaign:
                 self.counts[running.PASSED] -= 1
                 self.counts[FAILED] += 1
                 self.failures.append(outcome)
+                self.passed_plans = [p for p in self.passed_plans if p.case_id != outcome.plan.case_id]
         else:
             cases.ended(None)
         cases.release()

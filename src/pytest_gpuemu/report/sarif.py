@@ -23,6 +23,7 @@ RULES = {
     "ShapeMismatch": "The output has another shape than the op's schema gives it.",
     "DTypeMismatch": "The output has another dtype than the op gives it.",
     "DeviceMismatch": "The output lies on another device than the inputs.",
+    "LayoutMismatch": "The output has none of the layouts that the op gives it.",
     "InvariantViolation": "The output breaks an invariant of the op that its reference keeps.",
     "InputModified": "The kernel wrote into an input.",
     "Unwritten": "The kernel left elements of its output as they were.",

@@ -108,7 +108,7 @@ RULES: dict[str, Callable[..., Any]] = {
     "clip": rules.clamp,
     "clamp_min": lambda x, min: np.maximum(x, min),
     "clamp_max": lambda x, max: np.minimum(x, max),
-    "hardtanh": lambda x, low=-1.0, high=1.0: rules.clamp(x, low, high),
+    "hardtanh": lambda x, min_val=-1.0, max_val=1.0, inplace=False: rules.clamp(x, min_val, max_val),
     "relu6": lambda x, inplace=False: rules.clamp(x, 0.0, 6.0),
     "layer_norm": layers.layer_norm,
     "rms_norm": layers.rms_norm,
