@@ -102,7 +102,7 @@ TAKEN = [
         "scaled_dot_product_attention",
         {"query": normal(2, 7, 16), "key": normal(2, 9, 16), "value": normal(2, 9, 8)},
         {},
-        lambda query, key, value: F.scaled_dot_product_attention(query, key, value),
+        F.scaled_dot_product_attention,
     ),
     ("conv1d", {"input": normal(2, 4, 9), "weight": normal(3, 4, 3)}, {}, F.conv1d),
     ("max_pool2d", {"input": normal(3, 8, 9)}, {}, lambda input: F.max_pool2d(input, 2)),

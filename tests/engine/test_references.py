@@ -97,6 +97,20 @@ def test_an_optional_param_is_left_out_where_the_function_does_not_take_it():
     assert call_by_name(named, INPUTS, PARAMS, optional={"eps"}) == (1, 2, 3)
 
 
+def test_an_optional_param_that_a_builtin_does_not_take_is_left_out():
+    """Guards: torch's own attention has no readable signature, and no causal_align."""
+    torch = pytest.importorskip("torch")
+    attention = torch.nn.functional.scaled_dot_product_attention
+    x = torch.ones(1, 2, 3)
+    inputs, params = {"query": x, "key": x, "value": x}, {"is_causal": True, "causal_align": "top_left"}
+
+    found = call_by_name(attention, inputs, params, optional={"causal_align"})
+
+    assert found.tolist() == attention(x, x, x, is_causal=True).tolist()
+    with pytest.raises(TypeError, match="causal_align"):
+        call_by_name(attention, inputs, params)
+
+
 def test_a_param_that_is_not_optional_is_never_dropped():
     with pytest.raises(TypeError, match="unexpected keyword argument 'eps'"):
         call_by_name(lambda input, weight: None, INPUTS, PARAMS)

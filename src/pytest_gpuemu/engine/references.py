@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import re
 import sys
 import types
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -25,6 +26,8 @@ from pytest_gpuemu.engine.outputs import outputs_by_name
 from pytest_gpuemu.engine.user_code import Called, call
 
 _Kind = inspect.Parameter
+# What CPython's and torch's builtins say of an argument that they do not have.
+_REFUSED = re.compile(r"unexpected keyword argument '(\w+)'")
 
 
 def call_by_name(
@@ -45,7 +48,7 @@ def call_by_name(
     try:
         parameters = inspect.signature(function).parameters
     except (TypeError, ValueError):  # a builtin without a signature, such as torch.matmul
-        return function(*inputs.values(), **params)
+        return _call_builtin(function, inputs, params, optional)
     takes_any = any(p.kind is _Kind.VAR_KEYWORD for p in parameters.values())
     named = {
         name for name, p in parameters.items() if p.kind in (_Kind.POSITIONAL_OR_KEYWORD, _Kind.KEYWORD_ONLY)
@@ -69,6 +72,25 @@ def call_by_name(
         return function(*inputs.values(), **passed)
     renamed = {free_name: inputs[name] for free_name, name in zip(free, others, strict=False)}
     return function(**by_name, **renamed, **passed)
+
+
+def _call_builtin(
+    function: Callable[..., Any],
+    inputs: Mapping[str, Any],
+    params: Mapping[str, Any],
+    optional: Collection[str],
+) -> Any:
+    """Call with inputs by position, leaving out each optional param that the arguments are refused for."""
+    passed = dict(params)
+    while True:
+        try:
+            return function(*inputs.values(), **passed)
+        except TypeError as error:
+            refused = _REFUSED.search(str(error))
+            is_its_own = error.__traceback__ is not None and error.__traceback__.tb_next is None
+            if not is_its_own or refused is None or refused[1] not in passed or refused[1] not in optional:
+                raise
+            del passed[refused[1]]
 
 
 def optional_params(op: Op) -> frozenset[str]:
