@@ -34,7 +34,7 @@ def masked_sum(x, keep):
 def test_the_derived_tolerance_kills_every_fake_of_an_ordinary_op(name):
     worth = worth_of(BUILTIN_OPS[name])
 
-    assert len(worth.killed) > 15
+    assert len(worth.killed) >= 12
     assert worth.survived == set()
     assert (worth.trivial, worth.loose, worth.ignored) == ({}, {}, [])
 
