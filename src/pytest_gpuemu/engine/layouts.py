@@ -125,7 +125,7 @@ def is_laid_out(array: Array, layout: str) -> bool:
         return array.ndim < 2 or np.moveaxis(array, 1, -1).flags.c_contiguous
     if layout == "transposed":
         order = sorted(range(array.ndim), key=lambda axis: -array.strides[axis])
-        return array.transpose(order).flags.c_contiguous
+        return bool(array.transpose(order).flags.c_contiguous)
     return all(step or size == 1 for size, step in zip(array.shape, array.strides, strict=True))
 
 
