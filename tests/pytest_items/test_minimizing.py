@@ -127,6 +127,27 @@ def test_the_ini_key_switches_that_off(pytester):
     assert "smallest failing case" not in result.stdout.str()
 
 
+def test_no_time_and_off_call_the_test_as_often(pytester, seed):
+    """Guards the budget of what nobody asked for: where it is spent, no further kernel run is made."""
+    pytester.makepyfile(
+        SUITE.replace("fuzz_case.run", "print('called', file=open('calls', 'a')); fuzz_case.run")
+    )
+    calls = {}
+    for budget in ("off", "1e-9", "on"):
+        pytester.makeini(
+            "[pytest]\naddopts = -p no:randomly -p no:asyncio -p no:hypothesispytest\n"
+            f"gpuemu_auto_minimize = {budget}"
+        )
+        result = run(pytester, f"--gpuemu-reproduce={seed}")
+        calls[budget] = (pytester.path / "calls").read_text().count("called")
+        (pytester.path / "calls").unlink()
+        result.assert_outcomes(failed=1)
+        if budget == "1e-9":
+            result.stdout.fnmatch_lines(["*smallest failing case so far: this one  (0 kernel runs)"])
+
+    assert calls["off"] == calls["1e-9"] < calls["on"] <= calls["off"] + 40 + 50  # the diagnosis, minimizing
+
+
 @pytest.mark.parametrize("text", ["maybe", "-1", "0"])
 def test_a_wrong_ini_value_is_named(pytester, text):
     pytester.makeini(f"[pytest]\naddopts = -p no:asyncio\ngpuemu_auto_minimize = {text}")

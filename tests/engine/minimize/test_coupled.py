@@ -78,6 +78,21 @@ def test_no_run_is_made_beyond_the_budget_by_hypothesis_either():
     assert failure_of(RECTANGLE, kernel, found.case_id)
 
 
+def test_a_slow_kernel_ends_the_search_by_hypothesis_too():
+    """A run takes a second of a clock that is not the wall's: none is begun when the time is over."""
+    kernel = wrong_where(lambda m, n: m % 7 == 0 and n % 7 == 0)
+    seed = failing_seed(RECTANGLE, kernel, lambda plan: elements(plan) > 1200)
+    now = [0.0]
+
+    def fails(case_id):
+        now[0] += 1.0
+        return failure_of(RECTANGLE, kernel, case_id)
+
+    found = minimize(RECTANGLE, seed, "", fails, max_cases=200, time_s=59.5, clock=lambda: now[0])
+
+    assert (found.cases, found.is_complete) == (60, False)
+
+
 def test_what_other_passes_settle_needs_no_hypothesis(monkeypatch):
     """Guards: a third of a second for its import in every failing test."""
     monkeypatch.setitem(sys.modules, "hypothesis", None)

@@ -33,11 +33,6 @@ def name_of(value: float, dims: Mapping[str, int], params: Mapping[str, Any], to
     return f"{sign}1" if sign and abs(size - 1.0) <= tolerance else None
 
 
-def constants_of(dims: Mapping[str, int], params: Mapping[str, Any]) -> dict[str, float]:
-    """The names that name_of knows for these sizes, and what each is."""
-    return dict(_expressions(dims, params))
-
-
 def _expressions(dims: Mapping[str, int], params: Mapping[str, Any]) -> Iterator[tuple[str, float]]:
     yield from (("2", 2.0), ("1/2", 0.5), ("4", 4.0), ("1/4", 0.25), ("3", 3.0), ("1/3", 1 / 3))
     for name, n in dims.items():

@@ -141,10 +141,14 @@ class Attempts:
             raise IsNoRounding
         return is_alike
 
-    def _runs_alike(self, plan: Plan, edits: Edits | None = None) -> bool:
-        """Run it. Edits are those of a case that may be gone on from."""
+    def spend(self) -> None:
+        """Raise OutOfBudget where no further run is allowed."""
         if self.cases >= self._max_cases or self._is_over():
             raise OutOfBudget
+
+    def _runs_alike(self, plan: Plan, edits: Edits | None = None) -> bool:
+        """Run it. Edits are those of a case that may be gone on from."""
+        self.spend()
         self.cases += 1
         found = self._fails(plan.case_id)
         is_alike = found is not None and self.failure.is_kept_by(found, loosely=self._is_loose)

@@ -80,6 +80,7 @@ class _Asked:
         if attempts.cases >= self._limit:
             raise _Enough
         try:
+            attempts.spend()  # Hypothesis takes its time between runs, too
             fails = attempts.fails(edits)
         except OutOfBudget:
             self.is_over = True

@@ -17,7 +17,6 @@ import numpy as np
 
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.constants import constants_of, name_of
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong, wrong_outputs
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Verdict
@@ -38,15 +37,13 @@ _ENOUGH_DIFFERENT = 3
 class Relation:
     """A relation of one kind between an output where it is wrong and what would be right.
 
-    kind is "sign", "reversed", "shifted", "transposed", "input", "rounded", "narrowed", "ratio",
-    "proportional" (any one factor), "first" or "last"; of its axis, (axis, step), input, dtype, or name of
-    the ratio; factor is that of a ratio.
+    kind is "sign", "reversed", "shifted", "transposed", "input", "rounded", "narrowed", "proportional" (by
+    any one factor), "first" or "last"; of its axis, (axis, step), input or dtype.
     """
 
     output: str
     kind: str
     of: Any = None
-    factor: float = 1.0
 
 
 class Relations:
@@ -93,10 +90,6 @@ class Relations:
         yield from self._possible_roundings(wrong)
         if np.unique(wrong.reference[wrong.exceeding]).size >= _ENOUGH_DIFFERENT:
             yield Relation(name, "proportional")
-        factor, spread = _factor(wrong)
-        named = name_of(factor, self._case.plan.dims, self._case.params, _tolerance(wrong, spread))
-        if named is not None and named != "-1":
-            yield Relation(name, "ratio", named, factor)
         for axis, size in enumerate(shape):
             if size >= _LONG:
                 yield Relation(name, "first", axis)
@@ -129,7 +122,7 @@ class Relations:
         if agreement is None or agreement.explained < _EXPLAINED or agreement.bits < bits:
             return False
         # A sum that lacks most of its parts is nearly an input; what is the same takes no part in it.
-        vague = relation.kind in ("input", "proportional", "ratio")
+        vague = relation.kind in ("input", "proportional")
         return not (bits and vague) or suspected is None or _is_exact(wrong, suspected)
 
     def _suspected(
@@ -140,9 +133,7 @@ class Relations:
             case "sign":
                 return -reference, None
             case "proportional":
-                return reference * _factor(wrong)[0], None
-            case "ratio":
-                return reference * self._factor_of(relation, wrong), None
+                return reference * _factor(wrong), None
             case "input":
                 given = self._case.originals[relation.of]
                 return (np.asarray(given, np.float64), None) if given.shape == wrong.shape else (None, None)
@@ -161,28 +152,12 @@ class Relations:
                 return reference.astype(np.int64).astype(relation.of).astype(np.float64), None
         return dtypes.round_to(reference, relation.of), None
 
-    def _factor_of(self, ratio: Relation, wrong: Wrong) -> float:
-        """The factor of this name among this case's sizes, or the same number, whichever is nearer."""
-        factor, _ = _factor(wrong)
-        here = constants_of(self._case.plan.dims, self._case.params).get(str(ratio.of).removeprefix("-"))
-        named = ratio.factor if here is None else float(np.copysign(here, ratio.factor))
-        return min((named, ratio.factor), key=lambda known: abs(known - factor))
 
-
-def _factor(wrong: Wrong) -> tuple[float, float]:
-    """The median of output / reference over the wrong elements, and how much it varies; nan without any."""
+def _factor(wrong: Wrong) -> float:
+    """The median of output / reference over the wrong elements; nan without any."""
     given, right = wrong.output[wrong.exceeding], wrong.reference[wrong.exceeding]
     usable = np.isfinite(given) & np.isfinite(right) & (right != 0) & (given != 0)
-    if not usable.any():
-        return np.nan, np.inf
-    ratio = given[usable] / right[usable]
-    factor = float(np.median(ratio))
-    return factor, float(np.median(np.abs(ratio / factor - 1.0))) if factor else np.inf
-
-
-def _tolerance(wrong: Wrong, spread: float) -> float:
-    unit = dtypes.properties(wrong.dtype).unit_roundoff if dtypes.is_floating(wrong.dtype) else 0.0
-    return min(max(2 * spread, unit, 1e-6), 2.0**-5)
+    return float(np.median(given[usable] / right[usable])) if usable.any() else np.nan
 
 
 def _is_exact(wrong: Wrong, suspected: Array) -> bool:
