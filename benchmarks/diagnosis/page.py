@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from benchmarks.diagnosis.groups import GROUPS
 from benchmarks.diagnosis.measure import Row
 
 BEGIN, END = "<!-- figures -->", "<!-- end of figures -->"
@@ -28,13 +29,15 @@ def tables(rows: Sequence[Row]) -> list[str]:
         "| mutants | right first | silent | wrong | not found | right where it speaks | runs, median |",
         "|---|--:|--:|--:|--:|--:|--:|",
     ]
-    groups = dict.fromkeys(row.group for row in sorted(rows, key=lambda row: row.group))
+    groups = [group for group in GROUPS if any(row.group == group for row in rows)]
     for group in groups:
         lines.append(_summary(group, [row for row in rows if row.group == group]))
+    if len(groups) > 1:
+        lines.append(_summary("all", rows))
     for certainty in ("shown", "likely"):
         found = [row for row in rows if row.certainty == certainty]
         if found:
-            lines.append(_summary(f"of both: certainty *{certainty}*", found))
+            lines.append(_summary(f"of all: certainty *{certainty}*", found))
     for group in groups:
         lines += [
             "",
