@@ -36,6 +36,7 @@ BY_EDIT: Mapping[str, str] = {
     "bmm: a batch of one reads b transposed where it is square": "wrong axis",
     "rms_norm: mean over at most 1024 columns": "denominator",
     "index_select: indices sorted first": "index",
+    "softmax: finite sentinel": "finite sentinel",
     "log_softmax: at most 16 blocks are added up": "loop bound",
     "var: one element with correction 1 gives 0": "denominator",
     "cumsum: carry kept for eight blocks only": "carry",

@@ -59,6 +59,13 @@ def summed_dims(case: Case) -> frozenset[str]:
     return frozenset(name for name, size in case.plan.dims.items() if size in lengths and size > 1)
 
 
+def length_name(case: Case, size: int) -> str:
+    """How a length that is summed along is called: the last dim of this size, since sums run along the last
+    axes more often, or what it is."""
+    dims = [name for name, length in case.plan.dims.items() if length == size]
+    return dims[-1] if dims else "the length of the sum"
+
+
 def restricted(step: Step, chosen: slice | Array) -> Any:
     """The step with only these places of the axis that it sums or compares along."""
     axis = reduced_axis(step)

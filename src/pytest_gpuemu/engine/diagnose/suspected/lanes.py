@@ -15,7 +15,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, reduced_axis
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, length_name, reduced_axis
 from pytest_gpuemu.engine.op import Array
 
 # A finite number is written for -infinity where there is a maximum or an exp.
@@ -37,7 +37,7 @@ def lane_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     for size, reducing in by_length.items():
         if size < 1:
             continue
-        called = next((name for name, length in case.plan.dims.items() if length == size), "their number")
+        called = length_name(case, size)
         lengths = dict.fromkeys(-(-size // block) * block for block in BLOCKS[:6])
         for length in lengths:
             if length == size:

@@ -14,7 +14,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, reduced_axis, restricted
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, length_name, reduced_axis, restricted
 
 
 def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
@@ -26,7 +26,7 @@ def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     for size, count in by_length.items():
         if count < 2:
             continue
-        called = next((name for name, length in case.plan.dims.items() if length == size), "the sum")
+        called = length_name(case, size)
         seen = {(0, size)}
         for block in BLOCKS:
             if block >= size:
