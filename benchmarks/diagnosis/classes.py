@@ -30,8 +30,9 @@ MERGED: Mapping[str, str] = {
     "non-finite swallowed": "non-finite",
 }
 
-# The class of what was edited, of mutants whose class ("size 1", "very long rows", "order dependence") tells
-# when the bug shows. Those that are held out were read for this alone, before anything was said of them.
+# The class of what was edited, of a mutant whose note names another class, and of those whose class tells
+# when the bug shows ("size 1", "very long rows", "order dependence"). Those that are held out were read for
+# this alone, before anything was said of them.
 BY_EDIT: Mapping[str, str] = {
     "bmm: a batch of one reads b transposed where it is square": "wrong axis",
     "rms_norm: mean over at most 1024 columns": "denominator",
