@@ -89,3 +89,16 @@ def test_a_request_that_takes_long_is_done_once(tmp_path):
 
     daemon.stop()
     assert (tmp_path / "calls").read_text(encoding="utf-8") == ".."
+
+
+def test_a_client_that_is_closed_waits_for_nobody(tmp_path):
+    """Guards: a thread that waited for the next daemon after each close()."""
+    daemon = start_daemon(tmp_path, tmp_path / ".gpuemu")
+    before = threading.active_count()
+
+    for _ in range(5):
+        with Client(daemon.socket_path) as client:
+            assert client.ping() == "pong"
+
+    assert threading.active_count() == before
+    daemon.stop()

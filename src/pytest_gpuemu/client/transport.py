@@ -79,9 +79,9 @@ class NngTransport:
 
     def close(self) -> None:
         with self._lock:
-            if self._socket is not None:
-                self._socket.close()
-                self._socket = None
+            socket, self._socket = self._socket, None  # before it closes: then nobody waits for it (_lost)
+            if socket is not None:
+                socket.close()
 
     def _new_context(self, timeout_ms: int) -> tuple[Any, Any]:
         """The socket, and a context for one request; it takes over the time-out that the socket has at this
