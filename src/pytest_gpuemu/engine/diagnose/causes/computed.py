@@ -5,6 +5,7 @@ Here: the choice among several, over all cases that were seen. Elsewhere: comput
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -57,7 +58,9 @@ def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     if any({"nan made", "inf made"} & {clue.kind for clue in one.how} for one in seen if one.searched):
         common -= _NEED_NUMBERS
     common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
-    return _chosen(common, weak, Counter(common), needs) if 0 < len(common) <= _MOST_WEAK else None
+    if not 0 < len(common) <= _MOST_WEAK:
+        return None
+    return _chosen(common, weak, Counter(common), needs)
 
 
 def _best_by_kind(one: Seen, *, enough: bool) -> dict[str, Shown]:
@@ -72,7 +75,10 @@ def _best_by_kind(one: Seen, *, enough: bool) -> dict[str, Shown]:
 
 
 def _chosen(
-    leading: set[str], found: Sequence[Mapping[str, Shown]], votes: Counter[str], needs: Needs
+    leading: set[str],
+    found: Sequence[Mapping[str, Shown]],
+    votes: Counter[str],
+    needs: Needs,
 ) -> Suspicion:
     best = {
         kind: max((shown[kind] for shown in found if kind in shown), key=lambda shown: shown.agreement.bits)
@@ -87,4 +93,24 @@ def _chosen(
     strongest = max(best[kind].agreement.bits for kind in leading)
     leading = {kind for kind in leading if best[kind].agreement.bits >= 0.8 * strongest}
     chosen = min(leading, key=PRIORITY.index)
-    return named(chosen, "shown", best[chosen].text)
+    return named(chosen, "shown", _of_smallest_block(best[chosen], found).text)
+
+
+def _of_smallest_block(best: Shown, found: Sequence[Mapping[str, Shown]]) -> Shown:
+    """The same bug, of the case that allows the smallest block: each names the largest that fits its size."""
+    alike = [
+        shown
+        for of_kind in found
+        if (shown := of_kind.get(best.kind)) and _without_numbers(shown.text) == _without_numbers(best.text)
+    ]
+    return min([best, *alike], key=lambda shown: _block(shown.text))
+
+
+def _block(text: str) -> int:
+    """The size of the block that a text names; 0 where it names none."""
+    found = re.search(r"\bblocks? of (\d+)", text)
+    return int(found[1]) if found else 0
+
+
+def _without_numbers(text: str) -> str:
+    return re.sub(r"\d+", "", text)

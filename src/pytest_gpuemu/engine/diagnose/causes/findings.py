@@ -29,8 +29,8 @@ def by_findings(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     kinds = [finding.kind for finding in seen[0].verdict.findings]
     for kind, suspicion in _FINDINGS.items():
         if kind in kinds:
-            message = seen[0].verdict.findings[kinds.index(kind)].message
-            return named(suspicion, "shown", message.partition(": ")[2] or message)
+            finding = seen[0].verdict.findings[kinds.index(kind)]
+            return named(suspicion, "shown", finding.message.removeprefix(f"{finding.output}: "))
     if needs.unwritten is None:
         return None
     for one in seen:

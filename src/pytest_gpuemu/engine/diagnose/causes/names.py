@@ -44,7 +44,7 @@ NAMES: Mapping[str, str] = {
     "rescale": "older blocks are not rescaled in an online softmax",
     "sign": "a wrong sign or exchanged operands",
     "stale": "a result of an earlier call is given again",
-    "strides": "strides are ignored: the kernel reads as if its input were contiguous",
+    "strides": "strides are ignored or mixed up",
     "tail": "a tail mask leaks into a reduction",
     "term": "a term or factor is missing",
     "truncation": "a quotient or code is rounded in the wrong direction",

@@ -28,9 +28,9 @@ def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
             continue
         called = length_name(case, size)
         seen = {(0, size)}
-        for block in BLOCKS:
+        for block in reversed(BLOCKS):
             if block >= size:
-                break
+                continue
             last, whole = (size - 1) // block * block, size // block * block
             for kind, text, low, high in (
                 ("loop bound", f"lacks its last partial block of {block}", 0, whole),

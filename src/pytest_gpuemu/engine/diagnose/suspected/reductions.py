@@ -45,9 +45,9 @@ def blocks(step: Step) -> Changes:
     n = step.args[0].shape[axis]
     name = described(step)
     seen: set[tuple[int, int]] = set()
-    for block in BLOCKS:
+    for block in reversed(BLOCKS):  # of blocks that leave out the same, the largest names itself
         if block >= n:
-            break
+            continue
         last, whole = (n - 1) // block * block, n // block * block
         for kind, text, low, high in (
             ("accumulator", f"{name} holds its last block of {block} alone (= for +=)", last, n),
