@@ -8,6 +8,7 @@ of mutants in one kernel: does a case of the first bug stay one?
 from __future__ import annotations
 
 import argparse
+import sys
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -83,17 +84,22 @@ def main(given: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.minimize", description=__doc__)
     add = parser.add_argument
     add("--every", type=int, default=7, metavar="N", help="every N-th mutant (7: about 40)")
-    add("--pairs-every", type=int, default=12, metavar="N", help="every N-th pair of mutants; 0: none")
+    add("--pairs-every", type=int, default=16, metavar="N", help="every N-th pair of mutants; 0: none")
     add("--master", type=int, default=1, help="master seed of the campaigns")
     add("--write", type=Path, metavar="PAGE", help="also write the table into this page, between its marks")
     arguments = parser.parse_args(given)
     warnings.filterwarnings("ignore")
     mutants = (*MUTANTS, *FRESH_MUTANTS)
+    rows, pairs = [], []
     with np.errstate(all="ignore"):
-        found = [measure(mutant, arguments.master) for mutant in mutants[:: arguments.every]]
-        chosen = list(pairs_of(mutants))[:: arguments.pairs_every] if arguments.pairs_every else []
-        kept = [measure_pair(first, second, arguments.master) for first, second in chosen]
-    rows, pairs = [row for row in found if row is not None], [pair for pair in kept if pair is not None]
+        for mutant in mutants[:: arguments.every]:
+            if (row := measure(mutant, arguments.master)) is not None:
+                rows.append(row)
+                print(row, file=sys.stderr, flush=True)
+        for first, second in list(pairs_of(mutants))[:: arguments.pairs_every or len(mutants) ** 2]:
+            if arguments.pairs_every and (pair := measure_pair(first, second, arguments.master)) is not None:
+                pairs.append(pair)
+                print(pair, file=sys.stderr, flush=True)
     lines = table(rows, pairs)
     print("\n".join([*details(rows, pairs), *lines]))
     if arguments.write is not None:

@@ -20,7 +20,7 @@ from pytest_gpuemu.engine.minimize.values import plain_values
 from pytest_gpuemu.engine.op import Op, tensor_shape
 from pytest_gpuemu.engine.plan import Plan, plan_case
 
-MOST_RUNS = 3000
+MOST_RUNS = 1500
 DRAWS = 2
 _ORDINARY = ("zeros", "ones", "integers", "uniform", "normal")
 

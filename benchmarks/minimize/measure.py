@@ -49,7 +49,6 @@ class Pair:
     second: str
     keeps: bool
     runs: int
-    original: str
     case_id: str
 
 
@@ -99,7 +98,6 @@ def measure_pair(first: Mutant, second: Mutant, master: int) -> Pair | None:
             second=second.note,
             keeps=failure_of(op, first.kernel, found.case_id) is not None,
             runs=found.cases,
-            original=str(found.original),
             case_id=found.case_id,
         )
     return None

@@ -28,6 +28,13 @@ def test_the_id_says_only_what_the_seed_does_not_draw():
     assert attempts.plan.edits == f"cols={drawn.dims['cols'] + 1}"
 
 
+def test_the_id_names_no_draw_of_constant_values():
+    attempts = attempts_at(double_op())
+
+    assert attempts.accepts(values={"x": "ones"}, draw=3)
+    assert attempts.plan.edits == "values.x=ones"
+
+
 def test_the_same_case_under_another_name_is_no_run():
     attempts = attempts_at(double_op())
 

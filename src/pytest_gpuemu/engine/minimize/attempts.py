@@ -19,6 +19,7 @@ from pytest_gpuemu.engine.minimize.signature import Signature
 from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 from pytest_gpuemu.engine.rng import derive_seed
+from pytest_gpuemu.engine.values import EDIT_VALUES
 
 # A node id is one line: more kept elements than these are no simpler than a distribution's name.
 MAX_KEPT = 12
@@ -191,6 +192,16 @@ class Attempts:
             dims={name: size for name, size in edits.dims.items() if size != drawn.dims[name]},
             dtype=None if edits.dtype == drawn.dtype else edits.dtype,
             params={name: value for name, value in edits.params.items() if value != drawn.params[name]},
+            draw=0 if self._is_constant(edits) else edits.draw,
+        )
+
+    def _is_constant(self, edits: Edits) -> bool:
+        """Whether every input has one value, so that one draw is as good as another."""
+        every = edits.values.get(None)
+        return all(
+            x.kind == "values"
+            and (edits.values.get(x.name) or every or self.drawn.values[x.name]) in EDIT_VALUES
+            for x in self.op.inputs
         )
 
 

@@ -2,7 +2,8 @@
 
 One dim: its smallest sizes first, which cost least to run and suffice for most bugs; then bisection between
 a size that passes and one that fails; then the sizes of a kernel's blocks, powers of two, since what fails
-for N % 32 == 0 fails for no range of sizes. Together: the same number is taken off
+for N % 32 == 0 fails for no range of sizes, and one more where that left much: of long rows not every length
+fails visibly. Together: the same number is taken off
 several dims, which keeps two equal and their difference, or all are halved, which keeps their ratio. A dim
 that several inputs share is one dim. Only sizes that the op may have are tried, and `where` holds.
 
@@ -20,6 +21,7 @@ from pytest_gpuemu.engine.sizes import is_allowed
 
 _SMALLEST = 3
 _BLOCKS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)
+_LARGE = 128
 _MOST_PAIRS = 6
 
 
@@ -75,7 +77,8 @@ def _shrink_one(attempts: Attempts, name: str, *, thorough: bool) -> bool:
         return False
     shrunk = _bisect(attempts, name, below, min(_SMALLEST, len(below)) - 1) or not thorough
     size = attempts.plan.dims[name]
-    left = [other for other in _BLOCKS if other < size and other in below]
+    tails = [block + 1 for block in _BLOCKS] if size > _LARGE else []
+    left = [other for other in sorted([*_BLOCKS, *tails]) if other < size and other in below]
     return any(attempts.accepts(dims={name: other}) for other in left) or shrunk
 
 
