@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pytest_gpuemu.engine.diagnose.causes.circumstances import by_narrow_index
+from pytest_gpuemu.engine.diagnose.causes.circumstances import by_narrow_index, by_param
 from pytest_gpuemu.engine.diagnose.causes.clues import by_clues, by_nonfinite, by_row_maximum
 from pytest_gpuemu.engine.diagnose.causes.computed import by_shown, by_weakly_shown
 from pytest_gpuemu.engine.diagnose.causes.findings import by_findings, by_nondeterminism
@@ -28,6 +28,7 @@ def suspect(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> 
         or by_row_maximum(seen)
         or by_shown(seen, needs)
         or by_nonfinite(seen, needs)
+        or by_param(condition)
         or by_weakly_shown(seen, needs)
         or by_nondeterminism(seen, needs, condition)
         or by_clues(seen, needs, condition)

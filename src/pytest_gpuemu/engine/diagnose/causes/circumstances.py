@@ -40,6 +40,15 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
     return None
 
 
+def by_param(condition: Condition | None) -> Suspicion | None:
+    """A param of the condition, which further cases have confirmed."""
+    if condition is None or "param" not in condition.kinds:
+        return None
+    term = condition.terms[condition.kinds.index("param")]
+    kind = "causal" if "causal" in term.partition(" ")[0] else "param"
+    return named(kind, "likely", f"it fails only where {term}")
+
+
 def by_condition(one: Seen, needs: Needs, condition: Condition | None) -> Suspicion | None:
     """What the condition alone says."""
     if condition is None:
@@ -47,9 +56,6 @@ def by_condition(one: Seen, needs: Needs, condition: Condition | None) -> Suspic
     for kind, term in zip(condition.kinds, condition.terms, strict=True):
         if kind == "layout":
             return named("strides", "likely", f"it fails only where {term}")
-        if kind == "param":
-            name = term.partition(" ")[0]
-            return named("causal" if "causal" in name else "param", "likely", f"it fails only where {term}")
     if condition.kinds == ("multiple",) and _is_summed(one, condition.terms[0]) and needs.aligned is False:
         return named("tail", "likely", f"it fails only where {condition.terms[0]}, along which it sums")
     return None
