@@ -15,6 +15,10 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Suspicion
 _BORDERS_OF_INDICES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
 
 
+# Distributions with numbers so large that a product or sum of some may overflow.
+_LARGE = {"large", "root", "wide"}
+
+
 def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Suspicion | None:
     """What a failure that passes when made plain says by the one thing that it needs."""
     values = set(seen[0].plan.values.values())
@@ -32,7 +36,7 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
             return named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )
-        if not values & NONFINITE and made:
+        if values & _LARGE and not values & NONFINITE and made:
             text = (
                 f"NaN or infinity where values are {' and '.join(sorted(values))}, and none for ordinary ones"
             )

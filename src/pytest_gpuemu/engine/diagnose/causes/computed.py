@@ -24,7 +24,7 @@ _OF_PARTIAL_BLOCKS = {"tail", "loop bound"}
 def by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     """The suspected bug that gives the output of most of the cases, and of the plainest above all."""
     searched = [one for one in seen if one.searched]
-    strong = [_best_by_kind(one, enough=True) for one in searched]
+    strong = [_best_by_kind(one, needs, enough=True) for one in searched]
     votes = Counter(kind for found in strong for kind in found)
     if votes:
         least = max(1.0, len(searched) / 2)
@@ -51,7 +51,7 @@ def by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
 
 def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     """A suspected bug that puts NaN and infinities where the kernel has them, in each of several cases."""
-    weak = [_best_by_kind(one, enough=False) for one in seen if one.searched]
+    weak = [_best_by_kind(one, needs, enough=False) for one in seen if one.searched]
     if len(weak) < 2:
         return None
     common = set.intersection(*map(set, weak))
@@ -63,10 +63,16 @@ def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     return _chosen(common, weak, Counter(common), needs)
 
 
-def _best_by_kind(one: Seen, *, enough: bool) -> dict[str, Shown]:
-    """Of each kind of suspected bug that agrees with a case, the one with the most evidence."""
+def _best_by_kind(one: Seen, needs: Needs, *, enough: bool) -> dict[str, Shown]:
+    """Of each kind of suspected bug that agrees with a case, the one with the most evidence.
+
+    Strides are none of them where the kernel fails for contiguous inputs as well.
+    """
     kinds: dict[str, Shown] = {}
+    fails_dense = bool(needs.alone) and "layout" not in needs.alone
     for shown in one.shown:
+        if fails_dense and shown.kind == "strides":
+            continue
         if not shown.agreement.is_enough and (enough or shown.has_unknown):
             continue
         if shown.kind not in kinds or shown.agreement.bits > 1.05 * kinds[shown.kind].agreement.bits:

@@ -36,13 +36,12 @@ def values(case: Case, wrong: Wrong) -> Iterator[Clue]:
             continue
         if np.ptp(bad) == 0:
             is_special = bad[0] in (0.0, 1.0, -1.0) or bad[0] in numbers
-            if (
-                bad.size >= _FEWEST_AT
-                and is_special
-                and not np.any(good == bad[0])
-                and (good.min() < bad[0] < good.max())
-            ):
-                text = f"every wrong element is where {name} is {bad[0]:g}, and no other"
+            others = np.count_nonzero(good == bad[0])  # right by chance, as where what is passed on is 0
+            if bad.size >= _FEWEST_AT and is_special and others <= bad.size and others < good.size / 2:
+                none = (
+                    ", and no other" if others == 0 else f", and {bad.size} of {bad.size + others} of these"
+                )
+                text = f"every wrong element is where {name} is {bad[0]:g}{none}"
                 yield clue_of("at value", wrong, text, 1.0, input=name, value=float(bad[0]))
         elif min(bad.size, good.size) >= _FEWEST and np.unique(bad).size >= _FEWEST / 2:
             if bad.min() > good.max():

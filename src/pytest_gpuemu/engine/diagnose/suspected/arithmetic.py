@@ -87,7 +87,7 @@ def scalars(step: Step, dims: Mapping[str, int]) -> Changes:
             kind,
             f"{'eps ' if kind == 'eps' else 'the term '}{name} is missing",
             (lambda s: np.asarray(s.args[other], dtype=np.float64)),
-            False,
+            kind == "eps",  # what is left may be 0 in float32
         )
         if kind == "eps" and step.name == "add":
             yield (
