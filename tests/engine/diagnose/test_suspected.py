@@ -172,6 +172,19 @@ def test_padding_that_holds_0_under_a_maximum_is_found():
     assert "the padding holds 0 in place of -inf" in found(op, padded_by_zeros, enough=False)["padding"]
 
 
+def test_a_comparison_that_is_wrong_at_its_edge_is_found_among_zeros_of_both_inputs():
+    op = own_op(
+        lambda g, x: np.where(x > 0, g, 0),
+        "g[M,N], x[M,N] -> [M,N]",
+        dims={"M": [12], "N": [50]},
+        values=["sparse"],
+    )
+
+    text = found(op, lambda g, x: np.where(x >= 0, g, np.float32(0)))["edge"]
+
+    assert text == "where x is 0, output is g"
+
+
 def test_an_operand_that_is_forgotten_in_one_use_of_two_is_called_by_its_name():
     def reference(g, w):
         h = g * w

@@ -75,6 +75,7 @@ PRIORITY = (
     "index",
     "sign",
     "mask",
+    "edge",
     "term",
     "formula",
     "clamp",

@@ -12,6 +12,7 @@ from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis
 from pytest_gpuemu.engine.diagnose.program import record
 from pytest_gpuemu.engine.diagnose.suspected.borders import border_hypotheses
+from pytest_gpuemu.engine.diagnose.suspected.edges import edge_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.fitting import fitted_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.indices import index_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.inputs import input_hypotheses
@@ -29,6 +30,7 @@ def every_hypothesis(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     yield from input_hypotheses(case)
     yield from index_hypotheses(case)
     yield from store_hypotheses(case, wrongs)
+    yield from edge_hypotheses(case, wrongs)
     steps = record(case)
     yield from step_hypotheses(case, steps)
     yield from use_hypotheses(case, steps)
