@@ -64,7 +64,13 @@ def test_an_unknown_op_is_said():
 
 
 def test_inputs_that_have_no_names_are_said():
-    with pytest.raises(
-        ConfigError, match="inputs is a list; expected a dict of arrays"
-    ):
+    with pytest.raises(ConfigError, match="inputs is a list; expected a dict of arrays"):
         validate_op("relu", [np.ones(3)])
+
+
+def test_a_tolerance_of_the_call_holds():
+    x = np.linspace(-1, 1, 6, dtype=np.float32)
+    for atol, passes in ((1e-2, True), (1e-4, False)):
+        with validate_op("relu", {"input": x}, atol=atol) as ctx:
+            ctx.set_output(np.maximum(x, 0) + np.float32(1e-3))
+        assert ctx.result.passed is passes

@@ -119,6 +119,7 @@ def validate_op(
 ) -> ValidationContext:
     """Judge the output that the block sets, for these inputs, against the op's reference.
 
-    kwargs are the op's params. With a client its daemon judges and stores; without one, this process judges.
+    kwargs are the op's params, and atol and rtol, which then hold in place of the derived tolerance. With a
+    client its daemon judges and stores; without one, this process judges.
     """
     return ValidationContext(op_name, inputs, client, seed, kwargs)

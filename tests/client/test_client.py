@@ -247,9 +247,26 @@ def test_the_socket_is_found_by_its_variable(daemon, monkeypatch):
         assert client.ping() == "pong"
 
 
+@pytest.mark.parametrize("atol", [1e-2, "1e-2"])
+def test_a_tolerance_of_the_call_holds_in_place_of_the_derived_one(client, x, atol):
+    """Guards: validate_pytorch(..., atol=...) of the package on PyPI sends it among the params, as a text."""
+    near = softmax(x) + np.float32(1e-3)
+
+    assert client.validate_op("softmax", {"input": x}, near, atol=atol).passed
+    assert client.validate_op("softmax", {"input": x}, near, atol=atol, rtol=0, dim=-1).passed
+    failed = client.validate_op("softmax", {"input": x}, near, rtol=1e-6)
+    assert not failed.passed
+    assert "(call)" in failed.text
+
+
 @pytest.mark.parametrize(
     ("call", "text"),
     [
+        (lambda c, x: c.validate_op("relu", {"input": x}, x, atol=-1), "atol = -1: expected a finite number"),
+        (
+            lambda c, x: c.validate_op("relu", {"input": x}, x, rtol="a"),
+            "rtol = 'a': expected a finite number",
+        ),
         (lambda c, x: c.validate_op("relu", [x], x), "inputs is a list; expected a dict of arrays by name"),
         (lambda c, x: c.validate_op("relu", x, x), "inputs is a ndarray; expected a dict"),
         (

@@ -96,8 +96,9 @@ class Client:
         """Judge an output for these inputs against the op's reference.
 
         inputs and output may be arrays of any library; several outputs are a tuple or a dict by name. kwargs
-        are the op's params. seed names the result in the store (drawn where it is left out). dtype is what
-        the output's dtype must be, where given.
+        are the op's params, and atol and rtol, which then hold in place of the derived tolerance. seed names
+        the result in the store (drawn where it is left out). dtype is what the output's dtype must be, where
+        given.
         """
         return validate(self._transport, op_name, inputs, output, dtype=dtype, seed=seed, params=kwargs)
 

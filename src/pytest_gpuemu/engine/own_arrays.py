@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.case import Case, case_from_arrays
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params
+from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params, with_tolerance
 from pytest_gpuemu.engine.resolve import resolve_op
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -36,7 +36,8 @@ def own_case(
     """The case of these inputs for the op of that name. Raises ConfigError for what does not fit it."""
     op = resolve_op(op_name, {}, config)
     read = read_params(op, params)
-    return case_from_arrays(op_for_arrays(with_params(op, read), before), before, read, seed)
+    op = with_tolerance(with_params(op, read), params)
+    return case_from_arrays(op_for_arrays(op, before), before, read, seed)
 
 
 def by_op_names(case: Case, inputs: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,12 +11,13 @@ import dataclasses
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.define import CASE_KEYS, define_op, narrow_op
 from pytest_gpuemu.engine.errors import ConfigError, ProtocolError, did_you_mean
-from pytest_gpuemu.engine.op import Array, Op, Param, Reference
+from pytest_gpuemu.engine.op import Array, Op, Param, Reference, Tolerance
 from pytest_gpuemu.engine.protocol.requests.fields import MAX_SEED
 from pytest_gpuemu.engine.resolve import DEFAULT_DIMS, resolve_op
 from pytest_gpuemu.engine.rng import derive_seed
@@ -26,6 +27,7 @@ _SHAPE_LISTS = {"batch_sizes": "batch", "seq_lengths": "seq", "hidden_dims": "hi
 _CONFIG_KEYS = ("seed", "shape_options", "op_schema", *CASE_KEYS)
 # The `gpuemu` client of PyPI decodes these as another type: it gets none of them.
 NOT_FOR_PROTOCOL_1 = ("bfloat16", "float8_e4m3fn", "float8_e5m2")
+_TOLERANCE = ("atol", "rtol")
 _OVERRIDE_KEYS = (*CASE_KEYS, "op_schema", "edge_cases")
 _EDGE_SHARE = 10
 
@@ -161,8 +163,8 @@ def read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     defaults = {param.name: param.choices[0] for param in op.params}
     found = {}
     for name, value in kwargs.items():
-        if name in ("dtype", "seed") and name not in defaults:
-            continue  # arguments of validate_op in the API reference, not of the op
+        if name in ("dtype", "seed", *_TOLERANCE) and name not in defaults:
+            continue  # arguments of validate_op in the API reference and of the adapters, not of the op
         if isinstance(value, str) and not isinstance(defaults.get(name), str):
             try:
                 value = ast.literal_eval(value)
@@ -173,6 +175,25 @@ def read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
                     ) from None
         found[name] = value
     return found
+
+
+def with_tolerance(op: Op, kwargs: Mapping[str, Any]) -> Op:
+    """The op with the atol and rtol among a request's kwargs, unless these are params of its own. Raises
+    ConfigError for what is no number >= 0."""
+    declared = {param.name for param in op.params}
+    given = {}
+    for name in _TOLERANCE:
+        if name not in kwargs or name in declared:
+            continue
+        try:
+            given[name] = float(kwargs[name])
+        except (TypeError, ValueError):
+            given[name] = -1.0
+        if not 0 <= given[name] < inf:
+            raise ConfigError(f"op {op.name!r}: {name} = {kwargs[name]!r}: expected a finite number >= 0")
+    if not given:
+        return op
+    return dataclasses.replace(op, tolerance=Tolerance(**given, source="call"), tolerances={})
 
 
 def with_params(op: Op, params: Mapping[str, Any]) -> Op:
