@@ -71,6 +71,9 @@ found["hundred"] = len(client.get_test_batch("softmax", count=100, seed=1, dtype
 linted, *_ = client.lint_kernel(PTX, "nothing")  # one for each architecture
 found["lint"] = [linted["kernel_name"], linted["passed"], sorted(linted), sorted(linted["metrics"])]
 found["lint of no kernel"] = error_of(lambda: client.lint_kernel("no PTX"))
+near = np.maximum(x, 0) + np.float32(1e-3)
+found["tolerance"] = [client.validate_op("relu", {"input": x}, near, atol=atol).passed for atol in (1e-2, 1e-4)]
+found["vector"] = client.validate_op("relu", {"input": x[0]}, np.maximum(x[0], 0)).passed
 client.close()
 with Client(sys.argv[1]) as another:
     found["again"] = another.ping()["protocol_version"]
@@ -116,6 +119,10 @@ def test_its_verdicts_are_ours(found):
         "count", "num_exceeding", "max_abs", "mean_abs", "p50_abs", "p90_abs", "p99_abs", "max_rel",
         "mean_rel", "max_ulp", "mean_ulp",
     } <= set(found["wrong"][2])  # fmt: skip
+
+
+def test_its_adapters_send_any_rank_and_a_tolerance(found):
+    assert (found["vector"], found["tolerance"]) == (True, [True, False])
 
 
 def test_it_reads_what_is_stored(found):
