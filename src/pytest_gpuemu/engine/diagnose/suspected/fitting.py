@@ -17,7 +17,7 @@ from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
 from pytest_gpuemu.engine.diagnose.steps import scalar_place
-from pytest_gpuemu.engine.diagnose.suspected.arithmetic import is_count
+from pytest_gpuemu.engine.diagnose.suspected.numbers import is_count
 
 _ROUNDS = 12
 _STEP = 2.0**-12

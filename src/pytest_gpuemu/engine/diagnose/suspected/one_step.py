@@ -1,6 +1,6 @@
 """Suspicions that are one changed step of the reference.
 
-Here: their order. Elsewhere: the changes (reductions.py, arithmetic.py), the steps and how
+Here: their order. Elsewhere: the changes (reductions.py, numbers.py, arithmetic.py), the steps and how
 they are run (program.py).
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
-from pytest_gpuemu.engine.diagnose.suspected import arithmetic, reductions
+from pytest_gpuemu.engine.diagnose.suspected import arithmetic, numbers, reductions
 
 
 def step_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
@@ -22,9 +22,9 @@ def step_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         reductions.rescaled,
         reductions.lost_updates,
         reductions.maxima,
-        partial(arithmetic.counts, dims=case.plan.dims),
+        partial(numbers.counts, dims=case.plan.dims),
         reductions.axes,
-        partial(arithmetic.scalars, dims=case.plan.dims),
+        partial(numbers.scalars, dims=case.plan.dims),
         partial(arithmetic.terms, case=case),
         arithmetic.masks,
         arithmetic.functions,
