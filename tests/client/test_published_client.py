@@ -71,8 +71,8 @@ found["hundred"] = len(client.get_test_batch("softmax", count=100, seed=1, dtype
 linted, *_ = client.lint_kernel(PTX, "nothing")  # one for each architecture
 found["lint"] = [linted["kernel_name"], linted["passed"], sorted(linted), sorted(linted["metrics"])]
 found["lint of no kernel"] = error_of(lambda: client.lint_kernel("no PTX"))
-near = np.maximum(x, 0) + np.float32(1e-3)
-found["tolerance"] = [client.validate_op("relu", {"input": x}, near, atol=atol).passed for atol in (1e-2, 1e-4)]
+near = {"op_name": "relu", "inputs": {"input": x}, "output": np.maximum(x, 0) + np.float32(1e-3)}
+found["tolerance"] = [client.validate_op(**near, atol=atol).passed for atol in (1e-2, 1e-4)]
 found["vector"] = client.validate_op("relu", {"input": x[0]}, np.maximum(x[0], 0)).passed
 client.close()
 with Client(sys.argv[1]) as another:
