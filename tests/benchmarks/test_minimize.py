@@ -63,7 +63,7 @@ def test_the_table_counts_and_the_details_name_what_could_be_better():
 
     lines = table(rows, pairs)
 
-    assert "| as small as the smallest that exhaustive search found to fail alike | 1 |" in lines
+    assert "| as small as the smallest that an exhaustive search found to fail alike | 1 |" in lines
     assert "| elements against the smallest, mean of the ratios | 1.50 |" in lines
     assert "| kernel runs, median | 20 |" in lines
     assert details(rows, pairs) == [

@@ -45,7 +45,7 @@ def shrink_jointly(attempts: Attempts) -> bool:
         database=None,
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
         report_multiple_bugs=False,
         verbosity=Verbosity.quiet,
     )
