@@ -71,7 +71,7 @@ def inserted(page: str, lines: Sequence[str], command: str) -> str:
     """The page with these lines between its marks."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return "\n".join([f"{before}{_BEGIN}{command}` -->", *lines, f"{_END}{after}"])
+    return "\n".join([f"{before}{_BEGIN}{command}` -->", "", *lines, "", f"{_END}{after}"])
 
 
 def _settled(rows: Sequence[Row]) -> int:

@@ -74,7 +74,7 @@ def test_the_table_counts_and_the_details_name_what_could_be_better():
 
 def test_the_lines_are_written_between_the_marks_of_a_page():
     begin, end = "<!-- measured by `python -m benchmarks.minimize` -->", "<!-- end of measured -->"
-    page = f"before\n\n{begin}\nold\n{end}\nafter\n"
+    page = f"before\n\n{begin}\n\nold\n\n{end}\nafter\n"
 
     assert inserted(page, ["new"], " --every 9") == page.replace("old", "new").replace(
         "minimize`", "minimize --every 9`"
