@@ -134,8 +134,12 @@ def test_what_is_no_bundle_is_said(written, entries, message):
 def test_other_files_are_no_bundle(tmp_path):
     (tmp_path / "text").write_text("no zip", encoding="utf-8")
 
-    for name in ("text", "nowhere", "."):
-        with pytest.raises(BundleError, match="is no failure bundle"):
+    for name, message in (
+        ("text", "is no failure bundle: File is not a zip file"),
+        ("nowhere", "cannot be read: No such file or directory"),
+        (".", "cannot be read: Is a directory"),
+    ):
+        with pytest.raises(BundleError, match=message):
             read_bundle(tmp_path / name)
 
 

@@ -106,7 +106,9 @@ def read_bundle(path: Path) -> Bundle:
             )
             names = [name for name in archive.namelist() if name.startswith("files/")]
             files = {_checked_name(path, name): archive.read(name) for name in names}
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+    except OSError as error:
+        raise BundleError(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
         raise BundleError(f"{path}: is no failure bundle: {error}") from None
     return Bundle(written_by=str(index["written_by"]), failures=failures, files=files)
 
