@@ -5,6 +5,7 @@ import pytest
 from wrong_kernels import failing, observe
 
 from pytest_gpuemu.engine.define import define_op, narrow_op
+from pytest_gpuemu.engine.diagnose import diagnose
 from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
 from pytest_gpuemu.engine.diagnose.search import find_shown, refuted
 from pytest_gpuemu.engine.ops import BUILTIN_OPS
@@ -155,6 +156,52 @@ def test_an_output_written_with_the_stride_of_another_axis_is_found():
     op = own_op(lambda x: x.T, "x[M,N] -> [N,M]", dims={"M": [7], "N": [10]})
 
     assert "is written with N = 10 as the stride of a row of 7" in found(op, transposed)["axis"]
+
+
+def test_one_group_of_scales_used_for_all_is_found():
+    op = own_op(lambda x, s: x * s, "x[M,N], s[M,N] -> [M,N]", dims={"M": [9], "N": [7]})
+
+    text = found(op, lambda x, s: x * s[:, :1])["operand"]
+
+    assert text == "the first place of s along axis 1 is used for all"
+
+
+def test_integers_read_without_their_sign_are_found():
+    op = define_op(
+        "codes",
+        reference=lambda codes, scale: codes * scale,
+        schema="codes[M,N], scale[N] -> [M,N]",
+        dims={"M": [9], "N": [14]},
+        inputs={"codes": {"dtype": "int8"}},
+        **PLAIN,
+    )
+
+    text = found(op, lambda codes, scale: codes.view(np.uint8) * scale)["dtype"]
+
+    assert text == "codes is read without its sign, as uint8"
+
+
+def test_a_carry_that_stops_growing_is_found_with_its_place():
+    def stops(input, dim=-1):
+        x = input.astype(np.float32)
+        total = np.cumsum(x, axis=1)
+        total[:, 64:96] = total[:, 63:64] + np.cumsum(x[:, 64:96], axis=1)
+        total[:, 96:] = total[:, 63:64] + np.cumsum(x[:, 96:], axis=1)
+        return total.astype(input.dtype)
+
+    op = narrow_op(BUILTIN_OPS["cumsum"], **PLAIN, params={"dim": [-1]})
+
+    assert "of the first 2 blocks of 32" in found(op, stops, "rows=7,cols=120")["carry"]
+
+
+def test_a_wrong_shape_is_traced_to_the_param_that_gives_it():
+    op = narrow_op(BUILTIN_OPS["sum"], **PLAIN, params={"dim": [-1], "keepdim": [True]})
+    observed = observe(op, lambda input, **_: input.sum(axis=-1), 11)
+
+    suspicion = diagnose(observed.case, observed.verdict).suspicion
+
+    assert suspicion.kind == "param"
+    assert "keepdim=True is ignored" in suspicion.text
 
 
 def test_padding_that_holds_0_under_a_maximum_is_found():

@@ -9,12 +9,14 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.causes import Needs, Seen, suspect
+from pytest_gpuemu.engine.diagnose.causes.names import named
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Diagnosis, Suspicion
 from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
 from pytest_gpuemu.engine.diagnose.relations import find_relations, told_apart
 from pytest_gpuemu.engine.diagnose.search import MOST_SECONDS, find_shown
 from pytest_gpuemu.engine.diagnose.slices import slice_to_show
 from pytest_gpuemu.engine.diagnose.steps import summed_dims
+from pytest_gpuemu.engine.diagnose.suspected.params import of_another_shape
 from pytest_gpuemu.engine.diagnose.where import find_places
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -54,9 +56,18 @@ def look_at(case: Case, verdict: Verdict, time_s: float = MOST_SECONDS) -> Seen:
         how=how,
         shown=shown,
         searched=time_s > 0,
+        misshapen=_misshapen(case, verdict),
         summed=summed_dims(case),
         pointed_at=frozenset(name for x in case.op.inputs if x.of is not None for name in x.of.names),
     )
+
+
+def _misshapen(case: Case, verdict: Verdict) -> Suspicion | None:
+    with np.errstate(all="ignore"):
+        found = of_another_shape(case, verdict)
+    if found is None:
+        return None
+    return named(found.kind, "shown", f"the shape of the output is as if {found.text}")
 
 
 def diagnosis_of(seen: Seen, condition: Condition | None, suspicion: Suspicion | None) -> Diagnosis:

@@ -15,6 +15,8 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
 
 # In float32, rounding alone makes less than this of the largest value.
 _SLIGHT_LEAST = 2.0**-20
+# Relations of integers, which hold exactly: one plain case tells enough.
+_EXACT = {"index in block", "narrowed"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
     (("index in block", "narrowed"), "index"),
@@ -69,7 +71,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
     if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
         return found
     for kinds, suspicion in _FROM_HOW:
-        kind = next((kind for kind in kinds if kind in often), None)
+        telling = often | (decisive & _EXACT)
+        kind = next((kind for kind in kinds if kind in telling), None)
         if kind is not None:
             return named(suspicion, "likely", how[kind].text)
     if needs.plain is False:
@@ -80,7 +83,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
         return found
     if "zeros" in decisive and TAILS & set(where):
         return named("unwritten", "likely", where[min(TAILS & set(where))].text, how["zeros"].text)
-    if "slight" in decisive:
+    makes_nonfinite = any({"nan made", "inf made"} & set(found) for found in by_kind)
+    if "slight" in decisive and not makes_nonfinite:
         hints = [hint for one in seen for hint in one.verdict.hints]
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:
             return named("unstable", "likely", how["slight"].text)

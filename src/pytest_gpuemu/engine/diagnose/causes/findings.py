@@ -31,6 +31,9 @@ def by_findings(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
         if kind in kinds:
             finding = seen[0].verdict.findings[kinds.index(kind)]
             return named(suspicion, "shown", finding.message.removeprefix(f"{finding.output}: "))
+    shapes = [one.misshapen for one in seen if one.misshapen is not None]
+    if shapes and 2 * len(shapes) >= len(seen):
+        return shapes[0]
     if needs.unwritten is None:
         return None
     for one in seen:

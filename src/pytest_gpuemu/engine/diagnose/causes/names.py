@@ -18,7 +18,7 @@ NAMES: Mapping[str, str] = {
     "clamp": "a value is clamped that should not be",
     "constant": "a wrong constant",
     "count": "a wrong count to divide by",
-    "dtype": "a wrong output dtype",
+    "dtype": "a wrong dtype",
     "edge": "a comparison is wrong at its edge: > and >= are mixed up",
     "eps": "eps is wrong or misplaced",
     "factor": "a factor is missing or wrong",
@@ -81,6 +81,7 @@ PRIORITY = (
     "clamp",
     "constant",
     "unstable",
+    "dtype",
     "precision",
 )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pytest_gpuemu.engine.diagnose.diagnosis import Clue
+from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Suspicion
 from pytest_gpuemu.engine.diagnose.search import Shown
 from pytest_gpuemu.engine.plan import Plan
 from pytest_gpuemu.engine.verdict import Verdict
@@ -21,8 +21,9 @@ TAILS = {"tail", "last", "flat tail"}
 class Seen:
     """What one failing case showed. searched: suspected bugs were looked for.
 
-    role is "first" (the failure itself), "plain", "aligned" or "further". summed holds the dims that the
-    reference sums or compares along, pointed_at those that indices among the inputs or outputs point into.
+    role is "first" (the failure itself), "plain", "aligned" or "further". misshapen is what gives the wrong
+    shape of an output. summed holds the dims that the reference sums or compares along, pointed_at those that
+    indices among the inputs point into.
     """
 
     plan: Plan
@@ -32,6 +33,7 @@ class Seen:
     shown: Sequence[Shown] = ()
     searched: bool = True
     role: str = "first"
+    misshapen: Suspicion | None = None
     summed: frozenset[str] = frozenset()
     pointed_at: frozenset[str] = frozenset()
 

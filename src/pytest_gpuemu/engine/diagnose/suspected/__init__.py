@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.diagnose.suspected.lanes import lane_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.loops import loop_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.one_step import step_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.padding import padding_hypotheses
+from pytest_gpuemu.engine.diagnose.suspected.params import param_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.precision import precision_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.stores import store_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.uses import use_hypotheses
@@ -28,6 +29,7 @@ from pytest_gpuemu.engine.diagnose.suspected.uses import use_hypotheses
 def every_hypothesis(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     """All suspected bugs of a case, the likeliest kinds first."""
     yield from input_hypotheses(case)
+    yield from param_hypotheses(case)
     yield from index_hypotheses(case)
     yield from store_hypotheses(case, wrongs)
     yield from edge_hypotheses(case, wrongs)

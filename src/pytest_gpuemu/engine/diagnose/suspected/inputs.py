@@ -1,27 +1,22 @@
-"""Suspicions that are other inputs or other params to the same reference.
+"""Suspicions that are other inputs to the same reference.
 
-Here: strides ignored, an operand forgotten or exchanged, a param ignored, a tensor reversed or transposed,
-taken by another group. Elsewhere: the memory that wrong strides read (memory.py), indices (indices.py), a bug
-inside of the computation (one_step.py), lanes beyond the end of an axis (padding.py).
+Here: strides ignored, an operand forgotten or exchanged, a tensor reversed or transposed, taken by another
+group or in part. Elsewhere: the memory that wrong strides read (memory.py), indices (indices.py), params
+(params.py), a bug inside of the computation (one_step.py), lanes beyond the end of an axis (padding.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 import numpy as np
 
-from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
 from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array, Input
 
-# Params that say which axis is meant.
-_AXES = ("dim", "axis", "dims", "axes")
-_EPS = ("eps", "epsilon")
 _BOUNDS = (1.0, 6.0, 10.0, 16.0, 20.0, 30.0, 50.0, 80.0, 88.0, 127.0, 448.0, 1e4, 65504.0)
 
 
@@ -29,9 +24,9 @@ def input_hypotheses(case: Case) -> Iterator[Hypothesis]:
     """The suspicions of this module, the likeliest first."""
     yield from _misread(case)
     yield from _operands(case)
-    yield from _params(case)
     yield from _rearranged(case)
     yield from _grouped(case)
+    yield from _parts(case)
     yield from _clamped(case)
 
 
@@ -72,67 +67,6 @@ def _operands(case: Case) -> Iterator[Hypothesis]:
             for value, text in ((0, "is forgotten, or taken as 0"), (1, "is forgotten, or taken as 1")):
                 yield _with(case, "operand", f"{name} {text}", {name: np.full_like(array, value)})
         yield _with(case, "sign", f"the sign of {name} is wrong", {name: -array.astype(np.float64)})
-
-
-def _params(case: Case) -> Iterator[Hypothesis]:
-    """A param that is ignored, or used in another form. A larger output is cropped to the kernel's."""
-    for name, value in case.params.items():
-        for other in _other_values(value):
-            negated = isinstance(value, float) and other == -value
-            kind = "sign" if negated else "axis" if name in _AXES else "eps" if name in _EPS else "param"
-            if negated and name in _EPS:
-                continue
-            yield Hypothesis(
-                kind=kind,
-                text=f"the sign of {name} is wrong"
-                if negated
-                else f"{name}={value!r} is ignored: the output is that of {name}={other!r}",
-                outputs=partial(altered, case, params={name: other}, any_shape=True),
-            )
-        yield from _params_mixed_up(case, name, value)
-        if isinstance(value, float) and value not in (0.0, 1.0):
-            for other, form in ((value * value, "squared"), (abs(value) ** 0.5, "its root")):
-                text = f"{name}={value!r} is used in another form ({form})"
-                yield Hypothesis(
-                    kind="constant", text=text, outputs=partial(altered, case, params={name: other})
-                )
-
-
-def _params_mixed_up(case: Case, name: str, value: Any) -> Iterator[Hypothesis]:
-    """A param that is rounded to a narrow dtype, or another one in its place."""
-    if not isinstance(value, float):
-        return
-    for dtype in ("float16", "bfloat16"):
-        rounded = float(dtypes.round_to(np.asarray(value), dtype))
-        if rounded not in (value, 0.0):
-            yield Hypothesis(
-                kind="precision",
-                text=f"the param {name} is rounded to {dtype}",
-                outputs=partial(altered, case, params={name: rounded}),
-            )
-    for other, number in case.params.items():
-        if other == name or not isinstance(number, float) or {name, other} & set(_EPS):
-            continue
-        for sign, form in ((1, other), (-1, f"-{other}")):
-            if sign * number != value:
-                yield Hypothesis(
-                    kind="operand",
-                    text=f"{form} is used in place of the param {name}",
-                    outputs=partial(altered, case, params={name: sign * number}),
-                )
-
-
-def _other_values(value: Any) -> Iterator[Any]:
-    if isinstance(value, bool):
-        yield not value
-    elif isinstance(value, int):
-        yield from (other for other in dict.fromkeys((0, 1, value - 1, value + 1, -value)) if other != value)
-    elif isinstance(value, float):
-        yield from (other for other in (0.0, 1.0, -value) if other != value)
-    elif isinstance(value, tuple) and value and all(isinstance(part, int) for part in value):
-        for other in (0, 1):
-            if (changed := (other,) * len(value)) != value:
-                yield changed
 
 
 def _rearranged(case: Case) -> Iterator[Hypothesis]:
@@ -185,6 +119,24 @@ def _grouped(case: Case) -> Iterator[Hypothesis]:
         for two in case.op.inputs:
             if one.kind == two.kind == "values":
                 yield from _heads(case, one, two)
+
+
+def _parts(case: Case) -> Iterator[Hypothesis]:
+    """One place of an input along an axis that is used for all; integers that are read without their sign."""
+    for x in case.op.inputs:
+        array = case.originals[x.name]
+        if x.kind != "values" or not array.size:
+            continue
+        if array.dtype.kind == "i" and (array < 0).any():
+            unsigned = array.astype(np.int64) + (array < 0) * 2 ** (8 * array.itemsize)
+            if array.itemsize < 8:
+                text = f"{x.name} is read without its sign, as uint{8 * array.itemsize}"
+                yield _with(case, "dtype", text, {x.name: unsigned})
+        for axis in range(array.ndim if array.ndim > 1 else 0):
+            if array.shape[axis] > 1:
+                first = np.broadcast_to(np.take(array, [0], axis=axis), array.shape)
+                text = f"the first place of {x.name} along axis {axis} is used for all"
+                yield _with(case, "operand", text, {x.name: first.copy()})
 
 
 def _heads(case: Case, one: Input, two: Input) -> Iterator[Hypothesis]:

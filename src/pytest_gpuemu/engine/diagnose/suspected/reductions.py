@@ -24,6 +24,8 @@ from pytest_gpuemu.engine.op import Array
 
 # A loop over whole blocks that has none: the blocks are hardly larger than this.
 _LARGE_BLOCK = 64
+# So many blocks may be the last whose carry counts.
+_COUNTS = (1, 2, 4, 8, 16, 32)
 _SENTINELS = (-1e4, -1e9, -1e30)
 
 
@@ -52,7 +54,7 @@ def blocks(step: Step) -> Changes:
         for kind, text, low, high in (
             ("accumulator", f"{name} holds its last block of {block} alone (= for +=)", last, n),
             ("loop bound", f"the last partial block of {block} is missing in {name}", 0, whole),
-            ("accumulator", f"{name} holds its first block of {block} alone", 0, block),
+            ("loop bound", f"{name} ends after its first block of {block}", 0, block),
             ("loop bound", f"the last block of {block} is missing in {name}", 0, last),
         ):
             if 0 <= low < high and (low, high) not in seen and (low, high) != (0, n):
@@ -121,6 +123,21 @@ def _running(step: Step) -> Changes:
         yield "carry", text, restarted, False
         text = f"the running sum carries over the block before alone (blocks of {block})"
         yield "carry", text, partial(restarted, carry=True), False
+        for count in _COUNTS:
+            if count * block < n - block:
+                text = f"the carry of the running sum stays that of the first {count} blocks of {block}"
+                yield "carry", text, partial(_carry_kept, block=block, count=count, axis=axis), False
+
+
+def _carry_kept(step: Step, block: int, count: int, axis: int) -> Array:
+    """The running sum whose carry no longer grows after so many blocks."""
+    x = np.moveaxis(np.asarray(step.args[0]), axis, -1)
+    n, kept = x.shape[-1], count * block
+    found = np.cumsum(x, axis=-1)
+    carry = found[..., kept - 1 : kept]
+    for start in range(kept, n, block):
+        found[..., start : start + block] = carry + np.cumsum(x[..., start : start + block], axis=-1)
+    return np.moveaxis(found, -1, axis)
 
 
 def rescaled(step: Step) -> Changes:
