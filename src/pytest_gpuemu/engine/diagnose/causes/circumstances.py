@@ -32,7 +32,12 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
         return named("precision", "likely", f"small errors, for {seen[0].plan.dtype} alone")
     if needs.alone == {"values"}:
         made = {"nan made", "inf made"} & set(how)
-        if not made and ("near_equal" in values or (values & {"one_signed", "root"} and "slight" in how)):
+        is_number = {"constant", "zeros", "sentinel"} & set(how)  # which is no loss of digits
+        if (
+            not made
+            and not is_number
+            and ("near_equal" in values or (values & {"one_signed", "root"} and "slight" in how))
+        ):
             return named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )

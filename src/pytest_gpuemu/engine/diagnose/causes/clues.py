@@ -16,6 +16,7 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
 # In float32, rounding alone makes less than this of the largest value.
 _SLIGHT_LEAST = 2.0**-20
 # Relations of integers, which hold exactly: one plain case tells enough.
+_MOST = 0.5
 _EXACT = {"index in block", "narrowed"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
@@ -27,6 +28,7 @@ _FROM_HOW = (
     (("transposed", "reversed"), "axis"),
     (("shifted",), "index"),
     (("sign",), "sign"),
+    (("zero rows",), "eps"),
     (("at value",), "edge"),
     (("smooth",), "formula"),
     (("rounded",), "precision"),
@@ -70,6 +72,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
             return named("formula", "likely", clues["smooth"].text)
     if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
         return found
+    if "shifted" in often and not any(_is_of_most(one) for one in seen):
+        often -= {"shifted"}  # a few elements that hold a neighbour's value have many causes
     for kinds, suspicion in _FROM_HOW:
         telling = often | (decisive & _EXACT)
         kind = next((kind for kind in kinds if kind in telling), None)
@@ -96,6 +100,12 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
     if "ratio" in decisive and ratio is not None and ratio.evidence.get("name"):
         return named("factor", "likely", ratio.text)
     return None
+
+
+def _is_of_most(one: Seen) -> bool:
+    """Whether most elements of an output are wrong."""
+    masks = [x.exceeding for x in one.verdict.comparisons if x.exceeding is not None]
+    return any(mask.size and mask.mean() >= _MOST for mask in masks)
 
 
 def _by_permuted(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:

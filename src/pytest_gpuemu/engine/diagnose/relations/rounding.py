@@ -25,6 +25,8 @@ _SLIGHT = 2.0**-6
 _SLIGHT_OF_MOST = 2.0**-3
 # Neighbouring errors, by the value of an input, are this alike where the error is a smooth function of it.
 _SMOOTH, _FEWEST_OF_A_CURVE = 0.8, 32
+# Another formula crosses the right one a few times; rounding does so at each step of its grid.
+_MOST_CROSSINGS = 8
 
 
 def narrower(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
@@ -62,8 +64,7 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
     for name, array in case.originals.items():
         if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE and is_pointwise:
             at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
-            signed = (given - right)[np.argsort(at, kind="stable")]
-            if float(np.sum(signed[1:] * signed[:-1])) > _SMOOTH * float(np.sum(signed * signed)):
+            if _is_curve(at, given - right):
                 yield clue_of(
                     "smooth",
                     wrong,
@@ -80,3 +81,14 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
         share=share,
         positive=float((given > right).mean()),
     )
+
+
+def _is_curve(at: Float64Array, error: Float64Array) -> bool:
+    """Whether the error is a smooth function of the values that it stands at, each of which counts once."""
+    values, first = np.unique(at, return_index=True)
+    if values.size < _FEWEST_OF_A_CURVE:
+        return False
+    curve = error[first]
+    crossings = int(np.count_nonzero(curve[1:] * curve[:-1] < 0))
+    is_alike = float(np.sum(curve[1:] * curve[:-1])) > _SMOOTH * float(np.sum(curve * curve))
+    return is_alike and crossings <= _MOST_CROSSINGS

@@ -13,6 +13,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.relations.clue import clue_of
+from pytest_gpuemu.engine.op import Array
 
 # Of fewer wrong elements, or right ones, a border between them is chance.
 _FEWEST, _FEWEST_AT = 8, 2
@@ -42,7 +43,8 @@ def values(case: Case, wrong: Wrong) -> Iterator[Clue]:
                     ", and no other" if others == 0 else f", and {bad.size} of {bad.size + others} of these"
                 )
                 text = f"every wrong element is where {name} is {bad[0]:g}{none}"
-                yield clue_of("at value", wrong, text, 1.0, input=name, value=float(bad[0]))
+                kind = "zero rows" if bad[0] == 0 and _are_whole_rows(wrong, array) else "at value"
+                yield clue_of(kind, wrong, text, 1.0, input=name, value=float(bad[0]))
         elif min(bad.size, good.size) >= _FEWEST and np.unique(bad).size >= _FEWEST / 2:
             if bad.min() > good.max():
                 text = (
@@ -54,3 +56,12 @@ def values(case: Case, wrong: Wrong) -> Iterator[Clue]:
                     f"every wrong element is where {name} is at most {bad.max():.4g}, and none of the others"
                 )
                 yield clue_of("below value", wrong, text, 1.0, input=name, value=float(bad.max()))
+
+
+def _are_whole_rows(wrong: Wrong, array: Array) -> bool:
+    """Whether the input is 0 throughout each row, along the last axis, that has a wrong element."""
+    if array.ndim < 2 or array.shape[-1] < 2:
+        return False
+    rows = np.asarray(array, dtype=np.float64).reshape(-1, array.shape[-1])
+    hit = np.unique(wrong.at[wrong.exceeding] // array.shape[-1])
+    return not rows[hit].any()

@@ -18,8 +18,8 @@ from pytest_gpuemu.engine.diagnose.program import Step, run_with
 from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, length_name, reduced_axis
 from pytest_gpuemu.engine.op import Array
 
-# A finite number is written for -infinity where there is a maximum or an exp.
-_SENTINELS = (-1e4, -1e9, -1e30)
+# Finite numbers that are written for infinity, and less these for -infinity.
+_SENTINELS = (1e4, 65504.0, 1e9, 1e30)
 _DEEPEST = 12
 
 
@@ -31,8 +31,11 @@ def lane_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         axis = reduced_axis(step)
         if axis is not None and step.name in REDUCTIONS:
             by_length.setdefault(int(step.args[0].shape[axis]), []).append(step)
+    names = {step.name for step in steps}
     fills = [0.0]
-    if any(step.name in ("exp", "maximum.reduce") for step in steps):
+    if {"exp", "maximum.reduce"} & names:
+        fills += [-number for number in _SENTINELS]
+    if "minimum.reduce" in names:
         fills += _SENTINELS
     for size, reducing in by_length.items():
         if size < 1:
@@ -43,7 +46,8 @@ def lane_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
             if length == size:
                 continue
             for fill in fills:
-                what = "which hold 0" if fill == 0 else f"which hold {fill:g} in place of -infinity"
+                sign = "-" if fill < 0 else ""
+                what = "which hold 0" if fill == 0 else f"which hold {fill:g} in place of {sign}infinity"
                 for leaking in (None, *(reducing if len(reducing) > 1 else ())):
                     at = "in the reductions" if leaking is None else f"in {described(leaking)}"
                     yield Hypothesis(

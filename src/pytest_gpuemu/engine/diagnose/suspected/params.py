@@ -27,7 +27,10 @@ _EPS = ("eps", "epsilon")
 def param_hypotheses(case: Case) -> Iterator[Hypothesis]:
     """A param that is ignored, or used in another form. A larger output is cropped to the kernel's."""
     for name, value in case.params.items():
+        choices = [choice for param in case.op.params if param.name == name for choice in param.choices]
         for other in _other_values(value):
+            if type(value) is int and other <= 0 < value and other not in choices:
+                continue  # a dilation of 0 is no param that somebody has forgotten
             negated = isinstance(value, float) and other == -value
             kind = "sign" if negated else "axis" if name in _AXES else "eps" if name in _EPS else "param"
             if negated and name in _EPS:
