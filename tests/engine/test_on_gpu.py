@@ -8,6 +8,7 @@ import pytest
 from pytest_gpuemu.engine.arrays import device_of, from_numpy, handed_over, to_numpy
 from pytest_gpuemu.engine.case import build_case
 from pytest_gpuemu.engine.define import define_op
+from pytest_gpuemu.engine.device_memory import copy_to_device
 from pytest_gpuemu.engine.errors import CannotRunHere
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.op import LAYOUTS
@@ -77,3 +78,21 @@ def test_an_output_on_the_device_is_judged_as_one_on_the_host(cupy):
 def test_a_span_of_addresses_with_memory_at_few_of_them_cannot_go_there(cupy):
     with pytest.raises(CannotRunHere):
         from_numpy(case_of("huge", "float32").inputs["x"], "cupy")
+
+
+@pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout not in ("huge", "reversed")])
+@pytest.mark.parametrize("library", ["cupy", "torch"])
+def test_a_write_around_an_array_on_the_device_is_noticed(cupy, library, layout):
+    torch = pytest.importorskip("torch")
+    if library == "torch" and not torch.cuda.is_available():
+        pytest.skip("torch is built without CUDA")
+    case = case_of(layout, "float32")
+    buffer = case.buffers["x"]
+    copy = copy_to_device(buffer, library, 0 if library == "cupy" else "cuda")
+    assert np.array_equal(to_numpy(copy.array), case.originals["x"])
+
+    copy.fetch()
+    assert buffer.guard_damage() is None
+    copy.memory[0] ^= 1
+    copy.fetch()
+    assert buffer.guard_damage() is not None

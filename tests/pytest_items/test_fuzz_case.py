@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 from suites import DOUBLE, failed_ids, run
@@ -226,3 +228,57 @@ def test_an_output_that_cannot_be_read_says_what_it_is(pytester):
 
     result.assert_outcomes(passed=1, failed=2)
     result.stdout.fnmatch_lines(["*OutputError: *object*"])
+
+
+@pytest.fixture
+def copying(monkeypatch):
+    """torch tensors of a memory of their own, as on a GPU."""
+    pytest.importorskip("torch")
+    monkeypatch.setattr("pytest_gpuemu.pytest_items.fuzz_case.is_copied", lambda library, device: True)
+
+
+def beyond(tensor):
+    """The element that follows the tensor's last in its storage."""
+    return tensor.as_strided((1,), (1,), tensor.storage_offset() + tensor.numel())
+
+
+@pytest.mark.parametrize(
+    ("kernel", "kind"),
+    [
+        (lambda x, y: y.copy_(2 * x), None),
+        (lambda x, y: (y.copy_(2 * x), beyond(y).fill_(1.0)), "GuardOverwritten"),
+        (lambda x, y: (y.copy_(2 * x), beyond(x).fill_(1.0)), "GuardOverwritten"),
+        (lambda x, y: (y.copy_(2 * x), x.add_(1.0)), "InputModified"),
+        (lambda x, y: y[1:].copy_(2 * x[1:]), "Unwritten"),
+    ],
+    ids=["right", "beyond an output", "beyond an input", "an input", "a row left out"],
+)
+def test_memory_that_is_copied_to_a_device_is_watched_there(copying, kernel, kind):
+    case = case_of(DOUBLE, library="torch", schema="x[N] -> y[N]", dims={"N": [24]})
+    kernel(case.inputs["x"], case.outputs["y"])
+
+    with nullcontext() if kind is None else pytest.raises(KernelMismatch) as error:
+        case.check()
+    assert kind is None or error.value.verdict.findings[0].kind == kind
+
+
+def test_an_input_that_is_returned_from_a_device_is_aliased(copying):
+    case = case_of(
+        TWO, library="torch", reference=lambda a, b: (a, b.sum(axis=1)), params={}, values=["uniform"]
+    )
+
+    with pytest.raises(KernelMismatch, match="shares memory with the input a"):
+        case.check((case.inputs["a"][:], case.inputs["b"].sum(1)))
+
+
+def test_an_output_computed_in_place_is_one_tensor_on_a_device(copying):
+    case = case_of(
+        DOUBLE,
+        library="torch",
+        schema="x[M,N] -> y[M,N]",
+        inplace={"y": "x"},
+        layouts=["contiguous", "strided"],
+    )
+    assert case.outputs["y"].data_ptr() == case.inputs["x"].data_ptr()
+    case.inputs["x"].mul_(2.0)
+    case.check()

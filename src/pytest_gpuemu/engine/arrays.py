@@ -8,13 +8,14 @@ belongs to a torch storage (buffers.py).
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ml_dtypes
 import numpy as np
 
 from pytest_gpuemu.engine.buffers import Buffer
+from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.errors import CannotRunHere, OutputError
 from pytest_gpuemu.engine.op import LIBRARIES, Array
 
@@ -73,6 +74,32 @@ def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset
     if library == "torch":
         return _to_torch(array, device, storage_offset)
     return _to_cupy(array, device, storage_offset) if library == "cupy" else _to_jax(array, device)
+
+
+def view_of_bytes(memory: Any, dtype: str, shape: Sequence[int], strides: Sequence[int], first: int) -> Any:
+    """An array over 1-d uint8 memory of torch or CuPy; strides, and where its first element is, in bytes.
+
+    Raises CannotRunHere where the library has no such array.
+    """
+    if not _is_instance_of(memory, "torch", "Tensor"):
+        cupy = _import("cupy")
+        try:
+            return cupy.ndarray(shape, cupy.dtype(numpy_dtype(dtype)), memory.data + first, strides=strides)
+        except (TypeError, ValueError) as error:
+            raise CannotRunHere(f"cupy {cupy.__version__} cannot hold dtype {dtype}: {error}") from error
+    kind, itemsize = _torch_dtype(dtype), numpy_dtype(dtype).itemsize
+    return memory.view(kind).as_strided(shape, _torch_strides(strides, itemsize), first // itemsize)
+
+
+def share_memory(one: Any, other: Any) -> bool:
+    """Whether two arrays lie in the same memory, on the host or on a device."""
+    if _is_instance_of(one, "torch", "Tensor") and _is_instance_of(other, "torch", "Tensor"):
+        address = one.untyped_storage().data_ptr()
+        if address and address == other.untyped_storage().data_ptr():
+            return True
+    if all(type(x).__module__.split(".")[0] == "cupy" for x in (one, other)):
+        return bool(_import("cupy").may_share_memory(one, other))
+    return np.may_share_memory(to_numpy(one), to_numpy(other))
 
 
 def handed_over(
@@ -152,24 +179,10 @@ def _through_protocols(x: Any, giver: str) -> Array:
 
 def _to_torch(array: Array, device: Any, storage_offset: int) -> Any:
     torch = _import("torch")
-    if any(stride < 0 for stride in array.strides):
-        raise CannotRunHere(
-            f"torch has no negative strides: an array of strides {array.strides} bytes (layout 'reversed') "
-            "cannot be a torch tensor"
-        )
-    name = str(array.dtype)
-    dtype = getattr(torch, name, None)
-    if dtype is None:
-        raise CannotRunHere(f"torch {torch.__version__} has no dtype {name}")
-    itemsize = array.itemsize
+    dtype, strides = _torch_dtype(str(array.dtype)), _torch_strides(array.strides, array.itemsize)
     # Bytes of the storage, from its first element to behind the last; then the strides over them, so
     # that neither the dtype nor gaps and overlaps pass through NumPy's and torch's conversions.
     memory = _span(array, storage_offset)
-    strides = [stride // itemsize for stride in array.strides]
-    if any(stride % itemsize for stride in array.strides):
-        raise CannotRunHere(
-            f"torch strides count elements: {array.strides} bytes are no multiple of {itemsize}"
-        )
     if not memory.flags.writeable:
         memory = memory.copy()
     flat = torch.from_numpy(memory)
@@ -185,6 +198,26 @@ def _to_torch(array: Array, device: Any, storage_offset: int) -> Any:
     if array.size == 0:
         return torch.empty(array.shape, dtype=dtype, device=flat.device)
     return flat.view(dtype).as_strided(array.shape, strides, storage_offset)
+
+
+def _torch_dtype(name: str) -> Any:
+    torch = _import("torch")
+    dtype = getattr(torch, name, None)
+    if dtype is None:
+        raise CannotRunHere(f"torch {torch.__version__} has no dtype {name}")
+    return dtype
+
+
+def _torch_strides(strides: Sequence[int], itemsize: int) -> list[int]:
+    """Strides in elements."""
+    if any(stride < 0 for stride in strides):
+        raise CannotRunHere(
+            f"torch has no negative strides: an array of strides {tuple(strides)} bytes (layout 'reversed') "
+            "cannot be a torch tensor"
+        )
+    if any(stride % itemsize for stride in strides):
+        raise CannotRunHere(f"torch strides count elements: {strides} bytes are no multiple of {itemsize}")
+    return [stride // itemsize for stride in strides]
 
 
 def _to_cupy(array: Array, device: Any, elements_before: int) -> Any:

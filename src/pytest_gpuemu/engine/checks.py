@@ -119,14 +119,14 @@ def overwritten_guards(case: Case) -> list[Finding]:
 
 
 def aliased_outputs(
-    case: Case, outputs: Mapping[str, Array], handed: Mapping[str, Any] | None = None
+    case: Case, outputs: Mapping[str, Any], handed: Mapping[str, Any] | None = None
 ) -> list[Finding]:
-    """Outputs that share memory with an input, other than those that are computed in place."""
-    given = case.inputs if handed is None else {name: arrays.to_numpy(x) for name, x in handed.items()}
+    """Outputs, as the kernel gave them, that share memory with an input and are not computed in place."""
+    given = case.inputs if handed is None else handed
     found = []
     for output, array in outputs.items():
         for name, inp in given.items():
-            if case.op.inplace.get(output) != name and np.may_share_memory(array, inp):
+            if case.op.inplace.get(output) != name and arrays.share_memory(array, inp):
                 found.append(
                     Finding(
                         kind="Aliased",

@@ -60,7 +60,7 @@ def judge(
     if op.checks_for("guard"):
         after += checks.overwritten_guards(case)
     if op.checks_for("alias"):
-        after += checks.aliased_outputs(case, taken, inputs)
+        after += checks.aliased_outputs(case, given, inputs)
     findings = [*before, *values, *after]
 
     def besides(other: Attempt) -> list[Finding]:

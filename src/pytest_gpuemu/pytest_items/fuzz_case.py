@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
 from pytest_gpuemu.engine import arrays, autograd, interpreter, judge, references, report
 from pytest_gpuemu.engine.autograd import Differentiated
 from pytest_gpuemu.engine.buffers import Buffer
 from pytest_gpuemu.engine.case import Case, build_case
+from pytest_gpuemu.engine.device_memory import DeviceCopy, copy_to_device, is_copied
 from pytest_gpuemu.engine.errors import (
     CannotRunHere,
     ConfigError,
@@ -95,6 +94,7 @@ class _HandedOver:
         self.device = device
         self._inputs: dict[str, Any] | None = None
         self._outputs: dict[str, Any] | None = None
+        self._copies: dict[int, DeviceCopy] = {}
 
     @property
     def inputs(self) -> dict[str, Any]:
@@ -113,16 +113,28 @@ class _HandedOver:
         """Hand over again what changed in the case's buffers; arrays that share their memory are kept."""
         if self.library != "numpy" and (self.library != "torch" or self.device is not None):
             self._inputs = self._outputs = None
+            self._copies.clear()
 
     def _given(self, host: Mapping[str, Array], buffers: Mapping[str, Buffer]) -> dict[str, Any]:
-        return arrays.handed_over(host, buffers, self.library, self.device)
+        if not is_copied(self.library, self.device):
+            return arrays.handed_over(host, buffers, self.library, self.device)
+        given = {}
+        for name, array in host.items():
+            if name in buffers:
+                # An output that is computed in place has the input's buffer, and its copy.
+                key = id(buffers[name])
+                if key not in self._copies:
+                    self._copies[key] = copy_to_device(buffers[name], self.library, self.device)
+                given[name] = self._copies[key].array
+            else:
+                given[name] = arrays.from_numpy(array, self.library, self.device)
+        return given
 
     def judge(self, output: Any) -> Verdict:
         """The verdict on an output, on `outputs` where it is None."""
         foreign = self.library != "numpy"
-        if output is None and foreign and self._outputs is not None:
-            for name, given in self._outputs.items():
-                _copy_back(arrays.to_numpy(given), self.bound.case.output_buffers[name].view)
+        for copy in self._copies.values():
+            copy.fetch()
         inputs = self.inputs if foreign else None
         first = next(iter(inputs.values())) if inputs else None
         return self.bound.judging(
@@ -137,12 +149,6 @@ class _HandedOver:
         return judge_gradients(
             self.bound.case, called, self.inputs, self.library, self.device, self.bound.judging
         )
-
-
-def _copy_back(source: Array, target: Array) -> None:
-    """What a kernel wrote into an array on a device, into the buffer that is judged."""
-    if not np.may_share_memory(source, target):
-        target[...] = source
 
 
 class FuzzCase:
