@@ -165,6 +165,55 @@ def test_small_errors_that_leave_no_digit_are_no_rounding():
     assert "slight" in [clue.kind for clue in fine]
 
 
+def test_rounding_of_values_that_repeat_is_no_curve():
+    """Guards: equal inputs have equal errors, which looked smooth beside each other."""
+    op = define_op(
+        "silu_times",
+        reference=lambda x: x / (1 + np.exp(-x)),
+        schema="x[M,N] -> y[M,N]",
+        dims={"M": [24], "N": [24]},
+        dtypes=["float32"],
+        layouts=["contiguous"],
+        values=["normal"],
+    )
+
+    def rounded(x):
+        coarse = np.float32(np.float16(1 + np.exp(-x)))
+        return x / coarse
+
+    def another_formula(x):
+        return x / (1 + np.exp(np.float32(-1.01) * x))
+
+    assert "smooth" not in [clue.kind for clue in relations_of(op, rounded)]
+    assert "smooth" in [clue.kind for clue in relations_of(op, another_formula)]
+
+
+def test_rows_of_zeros_that_are_wrong_are_told():
+    op = define_op(
+        "normed",
+        reference=lambda x: x / np.maximum(np.abs(x).max(axis=1, keepdims=True), 1e-6) + 1,
+        schema="x[M,N] -> y[M,N]",
+        dims={"M": [24], "N": [24]},
+        dtypes=["float32"],
+        layouts=["contiguous"],
+        values=["normal"],
+    )
+    case = make_case(op, 5)
+    case.inputs["x"][3:5] = 0
+    case.originals["x"][3:5] = 0
+
+    def without_eps(x):
+        y = x / np.maximum(np.abs(x).max(axis=1, keepdims=True), np.float32(1e-6)) + 1
+        return np.where(np.any(x != 0, axis=1, keepdims=True), y, np.float32(0))
+
+    verdict = judge(case, without_eps(case.inputs["x"]))
+    (wrong,) = wrong_outputs(verdict)
+    found = [clue.kind for clue in find_relations(case, wrong, verdict.comparisons[0])]
+
+    assert "zero rows" in found
+    assert "at value" not in found
+
+
 def test_a_few_nan_among_the_wrong_elements_do_not_come_first():
     def with_one_nan(y, case):
         y = y * 2

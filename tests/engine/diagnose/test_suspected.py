@@ -204,6 +204,26 @@ def test_a_wrong_shape_is_traced_to_the_param_that_gives_it():
     assert "keepdim=True is ignored" in suspicion.text
 
 
+def test_a_bug_that_makes_right_elements_wrong_is_not_there():
+    """Guards: beside one wrong count of 64, a suspected bug might change another one."""
+    counts = narrow_op(BUILTIN_OPS["bincount"], layouts=["contiguous"])
+
+    def narrow(input, minlength=64):
+        right = np.bincount(input, minlength=minlength)
+        return np.where(right == right.max(), right - 1, right)
+
+    observed = observe(counts, narrow, "5~N=3000")
+    (wrong,) = wrong_outputs(observed.verdict)
+    moved = wrong.reference.copy()
+    moved[wrong.exceeding] = wrong.output[wrong.exceeding]
+    alone = wrong.agreement(moved)
+    moved[np.flatnonzero(~wrong.exceeding)[0]] += 900
+    beside = wrong.agreement(moved)
+
+    assert alone.fits
+    assert not beside.fits
+
+
 def test_padding_that_holds_0_under_a_maximum_is_found():
     op = narrow_op(
         BUILTIN_OPS["max_pool2d"],

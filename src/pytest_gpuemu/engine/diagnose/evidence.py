@@ -19,6 +19,8 @@ from pytest_gpuemu.engine.verdict import Comparison, Verdict
 # The share of the wrong elements, and of the others, that a suspicion has to account for.
 _EXPLAINED, _KEPT = 0.97, 0.97
 _MAY = 0.8
+# Beside few wrong elements that share of the others may be many: at most so many for each wrong one.
+_MOST_STRAYS = 0.25
 # An element counts as accounted for where what is left of its error is below this share of it.
 _LEFT = 1 / 16
 # Evidence is counted in bits: how much smaller the error became, of each element, at most _MOST_BITS.
@@ -36,16 +38,19 @@ class Agreement:
     """explained: the share of the wrong elements that a suspicion accounts for; kept: of the right ones.
 
     bits is the evidence: the sum over the wrong elements of log2 of how much smaller their error became.
+    strays is the number of right elements that the suspicion makes wrong, for each wrong one.
     """
 
     explained: float
     kept: float
     bits: float
+    strays: float = 0.0
 
     @property
     def fits(self) -> bool:
         """Whether the suspicion accounts for the output; where bits are few, others may as well."""
-        return self.explained >= _EXPLAINED and self.kept >= _KEPT and self.bits > 0
+        is_kept = self.kept >= _KEPT and self.strays <= _MOST_STRAYS
+        return self.explained >= _EXPLAINED and is_kept and self.bits > 0
 
     @property
     def is_enough(self) -> bool:
@@ -105,6 +110,7 @@ class Wrong:
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,
             bits=float(counted + min(others, most)),
+            strays=float(np.count_nonzero(~kept) / max(np.count_nonzero(wrong), 1)),
         )
 
     def share_kept(self, suspected: Float64Array) -> float:

@@ -149,4 +149,9 @@ def _agreement(hypothesis: Hypothesis, wrongs: list[Wrong], outputs: Outputs) ->
         if agreement is None:
             return None
         found.append(agreement)
-    return Agreement(min(x.explained for x in found), min(x.kept for x in found), sum(x.bits for x in found))
+    return Agreement(
+        explained=min(x.explained for x in found),
+        kept=min(x.kept for x in found),
+        bits=sum(x.bits for x in found),
+        strays=max(x.strays for x in found),
+    )

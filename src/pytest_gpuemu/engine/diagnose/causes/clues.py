@@ -72,7 +72,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
             return named("formula", "likely", clues["smooth"].text)
     if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
         return found
-    if "shifted" in often and not any(_is_of_most(one) for one in seen):
+    shifted = [one for one, found in zip(seen, by_kind, strict=True) if "shifted" in found]
+    if 2 * sum(map(_is_of_most, shifted)) < len(shifted):
         often -= {"shifted"}  # a few elements that hold a neighbour's value have many causes
     for kinds, suspicion in _FROM_HOW:
         telling = often | (decisive & _EXACT)
@@ -87,7 +88,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
         return found
     if "zeros" in decisive and TAILS & set(where):
         return named("unwritten", "likely", where[min(TAILS & set(where))].text, how["zeros"].text)
-    makes_nonfinite = any({"nan made", "inf made"} & set(found) for found in by_kind)
+    ordinary = [found for one, found in zip(seen, by_kind, strict=True) if one.role in ("first", "plain")]
+    makes_nonfinite = any({"nan made", "inf made"} & set(found) for found in ordinary)
     if "slight" in decisive and not makes_nonfinite:
         hints = [hint for one in seen for hint in one.verdict.hints]
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:
@@ -103,8 +105,9 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
 
 
 def _is_of_most(one: Seen) -> bool:
-    """Whether most elements of an output are wrong."""
-    masks = [x.exceeding for x in one.verdict.comparisons if x.exceeding is not None]
+    """Whether what is shifted is most of an output."""
+    names = {clue.output for clue in one.how if clue.kind == "shifted"}
+    masks = [x.exceeding for x in one.verdict.comparisons if x.name in names and x.exceeding is not None]
     return any(mask.size and mask.mean() >= _MOST for mask in masks)
 
 

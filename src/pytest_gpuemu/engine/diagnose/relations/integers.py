@@ -29,7 +29,8 @@ def integers(wrong: Wrong, comparison: Comparison) -> Iterator[Clue]:
     for kind in ("int8", "uint8", "int16", "uint16", "int32"):
         narrowed = right.astype(np.int64).astype(kind).astype(np.float64)
         if np.array_equal(narrowed, given):
-            yield clue_of("narrowed", wrong, f"output = reference as {kind}", 1.0, dtype=kind)
+            text = f"output = reference as {kind}, which has too few bits"
+            yield clue_of("narrowed", wrong, text, 1.0, dtype=kind)
             return
     off = given - right
     if given.size >= _FEWEST and np.all(np.abs(off) == 1):
