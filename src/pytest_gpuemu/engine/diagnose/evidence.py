@@ -110,7 +110,7 @@ class Wrong:
             explained=float(explained.mean()) if explained.size else 0.0,
             kept=float(kept.mean()) if kept.size else 1.0,
             bits=float(counted + min(others, most)),
-            strays=float(np.count_nonzero(~kept) / max(np.count_nonzero(wrong), 1)),
+            strays=int(np.count_nonzero(~kept)) / max(int(np.count_nonzero(wrong)), 1),
         )
 
     def share_kept(self, suspected: Float64Array) -> float:
