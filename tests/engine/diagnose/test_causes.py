@@ -44,10 +44,18 @@ def test_nothing_is_named_where_nothing_is_known():
 
 
 def test_small_errors_of_ordinary_values_are_precision_and_of_no_others():
-    slight = [clue("slight", share=1e-3)]
+    slight = [clue("slight", share=1e-3, count=90, positive=0.4)]
 
     assert kind_of([seen(how=slight), seen("plain", how=slight)], Needs(plain=True)) == "precision"
     assert kind_of([seen(how=slight)], Needs(plain=False)) is None
+
+
+@pytest.mark.parametrize(("count", "positive"), [(90, 1.0), (90, 0.0), (3, 0.4)])
+def test_small_errors_of_one_sign_or_of_few_elements_are_no_rounding(count, positive):
+    """Guards: an eps in a logarithm that is averaged was told as low precision."""
+    slight = [clue("slight", share=1e-3, count=count, positive=positive)]
+
+    assert kind_of([seen(how=slight), seen("plain", how=slight)], Needs(plain=True)) is None
 
 
 def test_a_bug_that_was_computed_goes_before_what_clues_suggest():

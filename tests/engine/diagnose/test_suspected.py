@@ -181,6 +181,20 @@ def test_integers_read_without_their_sign_are_found():
     assert text == "codes is read without its sign, as uint8"
 
 
+def test_integers_of_64_bits_are_no_obstacle():
+    """Guards: twice their range does not fit into them, and raised."""
+    op = define_op(
+        "total",
+        reference=lambda x: x + 1,
+        schema="x[N] -> [N]",
+        dims={"N": [40]},
+        dtypes=["int64"],
+        layouts=["contiguous"],
+    )
+
+    assert "sign" in found(op, lambda x: -x + 1, enough=False)
+
+
 def test_a_carry_that_stops_growing_is_found_with_its_place():
     def stops(input, dim=-1):
         x = input.astype(np.float32)

@@ -6,7 +6,8 @@ Here: what each relation is evidence for. Elsewhere: the relations (relations/),
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pytest_gpuemu.engine.diagnose.causes.circumstances import by_condition, by_needs
 from pytest_gpuemu.engine.diagnose.causes.names import named
@@ -17,6 +18,7 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
 _SLIGHT_LEAST = 2.0**-20
 # Relations of integers, which hold exactly: one plain case tells enough.
 _MOST = 0.5
+_FEWEST, _BOTH = 8, 0.05
 _EXACT = {"index in block", "narrowed"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
@@ -94,7 +96,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
         hints = [hint for one in seen for hint in one.verdict.hints]
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:
             return named("unstable", "likely", how["slight"].text)
-        if needs.plain is True and how["slight"].evidence["share"] >= _SLIGHT_LEAST:
+        slight = how["slight"].evidence if plain is None else plain["slight"].evidence
+        if needs.plain is True and slight["share"] >= _SLIGHT_LEAST and _is_of_both_signs(slight):
             return named("precision", "likely", how["slight"].text)
         if any("storage" in hint for hint in hints):
             return named("precision", "likely", how["slight"].text)
@@ -102,6 +105,12 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
     if "ratio" in decisive and ratio is not None and ratio.evidence.get("name"):
         return named("factor", "likely", ratio.text)
     return None
+
+
+def _is_of_both_signs(slight: Mapping[str, Any]) -> bool:
+    """Whether enough small errors go up as well as down, as those of rounding do and those of a wrong term
+    do not."""
+    return bool(slight["count"] >= _FEWEST and _BOTH <= slight["positive"] <= 1 - _BOTH)
 
 
 def _is_of_most(one: Seen) -> bool:

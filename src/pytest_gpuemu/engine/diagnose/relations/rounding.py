@@ -79,6 +79,7 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
         f"the errors are small: at most {share:.2g} of the largest value (2**{np.log2(share):.1f})",
         1.0,
         share=share,
+        count=int(given.size),
         positive=float((given > right).mean()),
     )
 

@@ -127,11 +127,10 @@ def _parts(case: Case) -> Iterator[Hypothesis]:
         array = case.originals[x.name]
         if x.kind != "values" or not array.size:
             continue
-        if array.dtype.kind == "i" and (array < 0).any():
+        if array.dtype.kind == "i" and array.itemsize < 8 and (array < 0).any():
             unsigned = array.astype(np.int64) + (array < 0) * 2 ** (8 * array.itemsize)
-            if array.itemsize < 8:
-                text = f"{x.name} is read without its sign, as uint{8 * array.itemsize}"
-                yield _with(case, "dtype", text, {x.name: unsigned})
+            text = f"{x.name} is read without its sign, as uint{8 * array.itemsize}"
+            yield _with(case, "dtype", text, {x.name: unsigned})
         for axis in range(array.ndim if array.ndim > 1 else 0):
             if array.shape[axis] > 1:
                 first = np.broadcast_to(np.take(array, [0], axis=axis), array.shape)
