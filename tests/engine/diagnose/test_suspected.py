@@ -195,6 +195,19 @@ def test_integers_of_64_bits_are_no_obstacle():
     assert "sign" in found(op, lambda x: -x + 1, enough=False)
 
 
+def test_a_reference_that_joins_arrays_is_no_obstacle():
+    """Guards: a list of arrays of several shapes has no number of axes, and raised."""
+    op = own_op(
+        lambda x, y: np.concatenate([x, y[:, :3]], axis=1),
+        "x[M,N], y[M,N] -> [...]",
+        dims={"M": [9], "N": [14]},
+    )
+
+    texts = found(op, lambda x, y: np.concatenate([-x, y[:, :3]], axis=1))
+
+    assert texts["sign"] == "the sign of x is wrong"
+
+
 def test_a_carry_that_stops_growing_is_found_with_its_place():
     def stops(input, dim=-1):
         x = input.astype(np.float32)

@@ -36,14 +36,19 @@ Change = Callable[[Step], Any]
 Changes = Iterator[tuple[str, str, Change, bool]]
 
 
+def rank(value: Any) -> int:
+    """How many axes an argument of a step has; 0 also for what is no array, such as a list of arrays."""
+    return int(value.ndim) if isinstance(value, (np.ndarray, np.generic)) else 0
+
+
 def reduced_axis(step: Step) -> int | None:
     """The axis of a reduction's operand, or that of a matrix product's first one, along which it sums."""
-    if step.name == "matmul" and np.ndim(step.args[0]) and np.ndim(step.args[1]):
-        return np.ndim(step.args[0]) - 1
+    if step.name == "matmul" and rank(step.args[0]) and rank(step.args[1]):
+        return rank(step.args[0]) - 1
     if step.name not in REDUCTIONS:
         return None
     axis = step.kwargs.get("axis", 0)
-    ndim = np.ndim(step.args[0])
+    ndim = rank(step.args[0])
     if axis is None:
         return 0 if ndim == 1 else None
     if isinstance(axis, tuple):
@@ -106,7 +111,7 @@ def scalar_place(step: Step) -> int | None:
     """Which operand of an arithmetic step is a number, and not 0; None where neither or both are."""
     if len(step.args) != 2 or "." in step.name:
         return None
-    places = [at for at, value in enumerate(step.args) if np.ndim(value) == 0]
+    places = [at for at, value in enumerate(step.args) if rank(value) == 0]
     if len(places) != 1:
         return None
     value = step.args[places[0]]

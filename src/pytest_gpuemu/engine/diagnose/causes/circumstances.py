@@ -15,8 +15,8 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Suspicion
 _BORDERS_OF_INDICES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
 
 
-# Distributions with numbers so large that a product or sum of some may overflow.
-_LARGE = {"large", "root", "wide"}
+# Distributions whose numbers are so small that no product, sum or exponential of some overflows.
+_SMALL = {"tiny", "sparse", "normal", "uniform"}
 
 
 def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Suspicion | None:
@@ -32,7 +32,7 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
         return named("precision", "likely", f"small errors, for {seen[0].plan.dtype} alone")
     if needs.alone == {"values"}:
         made = {"nan made", "inf made"} & set(how)
-        is_number = {"constant", "zeros", "sentinel"} & set(how)  # which is no loss of digits
+        is_number = {"constant", "sentinel"} & set(how)  # which is no loss of digits
         if (
             not made
             and not is_number
@@ -41,7 +41,7 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
             return named(
                 "unstable", "likely", f"it fails for values that are {' and '.join(sorted(values))} only"
             )
-        if values & _LARGE and not values & NONFINITE and made:
+        if not values <= _SMALL and not values & NONFINITE and made:
             text = (
                 f"NaN or infinity where values are {' and '.join(sorted(values))}, and none for ordinary ones"
             )

@@ -90,8 +90,8 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
         return found
     if "zeros" in decisive and TAILS & set(where):
         return named("unwritten", "likely", where[min(TAILS & set(where))].text, how["zeros"].text)
-    ordinary = [found for one, found in zip(seen, by_kind, strict=True) if one.role in ("first", "plain")]
-    makes_nonfinite = any({"nan made", "inf made"} & set(found) for found in ordinary)
+    # In other cases float16 may overflow.
+    makes_nonfinite = bool({"nan made", "inf made"} & set(by_kind[0] if plain is None else plain))
     if "slight" in decisive and not makes_nonfinite:
         hints = [hint for one in seen for hint in one.verdict.hints]
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:

@@ -17,6 +17,8 @@ from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
 from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of
 from pytest_gpuemu.engine.op import Array, Float64Array
 
+_SHARP = 2.0**-7
+
 
 def constants(case: Case, wrong: Wrong, output: Float64Array, mask: Array) -> Iterator[Clue]:
     """All wrong elements are one number."""
@@ -43,7 +45,8 @@ def factors(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]
     if np.isfinite(factor) and factor != 0:
         unit = dtypes.properties(wrong.dtype).unit_roundoff if dtypes.is_floating(wrong.dtype) else 0.0
         tolerance = min(max(2 * spread, unit, 1e-6), 2.0**-5)
-        name = name_of(factor, case.plan.dims, case.params, tolerance)
+        is_sharp = tolerance <= _SHARP  # many names lie near a factor that is not
+        name = name_of(factor, case.plan.dims, case.params, tolerance) if is_sharp else None
         agreement = wrong.agreement(reference * factor)
         if agreement is not None and agreement.explained >= EXPLAINED and agreement.bits >= ENOUGH_BITS:
             if factor == -1.0 or name == "-1":

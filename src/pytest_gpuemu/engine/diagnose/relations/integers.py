@@ -34,15 +34,20 @@ def integers(wrong: Wrong, comparison: Comparison) -> Iterator[Clue]:
             return
     off = given - right
     if given.size >= _FEWEST and np.all(np.abs(off) == 1):
-        if np.all(np.abs(given) < np.abs(right)):
+        kind = "off by one"
+        if np.all(np.abs(given) < np.abs(right)) and (right < 0).any():
             text = "each wrong element is one nearer to zero: rounded towards zero"
+        elif not (right < 0).any():  # counts, for example, which are not rounded
+            kind, text = "miscounted", f"each wrong element is one {'more' if off[0] > 0 else 'less'}"
+            if np.ptp(off) != 0:
+                text = "each wrong element is one more or one less"
         elif np.all(off == -1):
             text = "each wrong element is one less: rounded down"
         elif np.all(off == 1):
             text = "each wrong element is one more: rounded up"
         else:
             text = "each wrong element is off by one: rounded in another direction"
-        yield clue_of("off by one", wrong, text, 1.0)
+        yield clue_of(kind, wrong, text, 1.0)
     size = np.maximum(np.abs(right), np.abs(given))
     if np.all(np.abs(right) > _EXACT_IN_FLOAT32) and np.all(np.abs(off) <= _ROUNDED * size):
         yield clue_of(

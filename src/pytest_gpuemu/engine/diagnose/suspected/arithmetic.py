@@ -12,7 +12,7 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.program import Step
-from pytest_gpuemu.engine.diagnose.steps import Changes, operand_name
+from pytest_gpuemu.engine.diagnose.steps import Changes, operand_name, rank
 from pytest_gpuemu.engine.op import Array
 
 # Finite numbers that are written for -infinity.
@@ -21,7 +21,7 @@ SENTINELS = (-1e4, -65504.0, -1e9, -1e30, -3.4028234663852886e38)
 
 def terms(step: Step, case: Case) -> Changes:
     """An operand of an arithmetic step that is left out, or two that are exchanged."""
-    if len(step.args) != 2 or any(np.ndim(value) == 0 for value in step.args):
+    if len(step.args) != 2 or any(rank(value) == 0 for value in step.args):
         return
     shape = np.shape(step.result)
 
@@ -93,7 +93,7 @@ def masks(step: Step) -> Changes:
     )
     yield "mask", "a mask is inverted", lambda s: np.where(~np.asarray(s.args[0], bool), *s.args[1:]), False
     for at in (1, 2):
-        if np.ndim(step.args[at]) == 0 and np.isneginf(step.args[at]):
+        if rank(step.args[at]) == 0 and np.isneginf(step.args[at]):
             for sentinel in SENTINELS:
                 text = f"a mask writes {sentinel:g} in place of -infinity"
                 yield "init", text, partial(_with_argument, at, sentinel), True
@@ -114,7 +114,7 @@ def masks(step: Step) -> Changes:
 
 def functions(step: Step) -> Changes:
     """A function that is left out, or whose argument has the wrong sign or is limited; another power."""
-    if len(step.args) == 1 and "." not in step.name and np.ndim(step.args[0]):
+    if len(step.args) == 1 and "." not in step.name and rank(step.args[0]):
         if step.name == "negative":
             yield "sign", "a minus sign is missing", lambda s: np.asarray(s.args[0]), False
         elif step.name in ("sqrt", "exp", "log", "square", "absolute", "tanh", "log1p", "expm1"):
@@ -141,7 +141,7 @@ def functions(step: Step) -> Changes:
                     partial(_limited, bound),
                     False,
                 )
-    if step.name == "power" and np.ndim(step.args[1]) == 0:
+    if step.name == "power" and rank(step.args[1]) == 0:
         for change in (-1, 1):
             yield (
                 "formula",

@@ -15,6 +15,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
+from pytest_gpuemu.engine.diagnose.steps import rank
 from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array
 
@@ -77,7 +78,7 @@ def _of_step(case: Case, step: Step, text: str, change: Any, *, has_unknown: boo
 
 def _widths(step: Step) -> list[tuple[int, int]] | None:
     widths = np.asarray(step.args[1])
-    return [(int(a), int(b)) for a, b in widths] if widths.shape == (np.ndim(step.args[0]), 2) else None
+    return [(int(a), int(b)) for a, b in widths] if widths.shape == (rank(step.args[0]), 2) else None
 
 
 def _around(case: Case, name: str, widths: list[tuple[int, int]]) -> Array | None:

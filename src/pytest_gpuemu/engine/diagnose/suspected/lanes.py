@@ -15,7 +15,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, length_name, reduced_axis
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, length_name, rank, reduced_axis
 from pytest_gpuemu.engine.op import Array
 
 # Finite numbers that are written for infinity, and less these for -infinity.
@@ -66,7 +66,7 @@ def _run(case: Case, size: int, length: int, fill: float, leaking: Step | None) 
             return step.compute()
         result = step.compute()
         lane = lane_of(step.args[0], step.sources[0], axis - step.args[0].ndim, size, fill)
-        if np.ndim(lane) and not step.kwargs.get("keepdims"):
+        if rank(lane) and not step.kwargs.get("keepdims"):
             lane = np.take(np.broadcast_to(lane, _one_long(step.args[0].shape, axis)), 0, axis=axis)
         if step.name == "add.reduce":
             return result + (length - size) * lane
@@ -96,7 +96,7 @@ def lane_of(value: Any, source: Step | None, axis: int, size: int, fill: float, 
         return np.zeros((1,) * array.ndim)
     lanes = []
     for given, made in zip(source.args, source.sources, strict=True):
-        if np.asarray(given).dtype == bool and np.ndim(given) >= -axis and np.shape(given)[axis] == size:
+        if np.asarray(given).dtype == bool and rank(given) >= -axis and np.shape(given)[axis] == size:
             lanes.append(np.take(given, [-1], axis=axis))
         else:
             lanes.append(lane_of(given, made, axis, size, fill, depth + 1))

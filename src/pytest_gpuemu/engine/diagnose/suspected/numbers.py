@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.diagnose.program import Step
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, reduced_axis, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, rank, reduced_axis, scalar_place
 
 # Lengths that a count may be limited to by mistake, such as a block that is not looped over.
 _LIMITS = (128, 256, 512, 1024, 2048, 4096)
@@ -26,10 +26,10 @@ def counts(step: Step, dims: Mapping[str, int]) -> Changes:
         return
     divisor = step.args[1]
     for name, size in dims.items():
-        if np.ndim(divisor) == 0 and float(divisor) == size:
+        if rank(divisor) == 0 and float(divisor) == size:
             continue
         text = f"it is divided by {name} = {size}" + (
-            f" in place of {float(divisor):g}" if np.ndim(divisor) == 0 else " in place of a sum"
+            f" in place of {float(divisor):g}" if rank(divisor) == 0 else " in place of a sum"
         )
         yield "count", text, partial(_divided_by, float(size)), False
 

@@ -33,7 +33,7 @@ def precision_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
                     outputs=partial(altered, case, {x.name: rounded}),
                 )
         for step in steps:
-            if np.asarray(step.result).dtype.kind != "f":
+            if not isinstance(step.result, (np.ndarray, np.generic)) or step.result.dtype.kind != "f":
                 continue
             yield Hypothesis(
                 kind="precision",

@@ -17,6 +17,7 @@ from pytest_gpuemu.engine.diagnose.steps import (
     REDUCTIONS,
     Changes,
     described,
+    rank,
     reduced_axis,
     restricted,
 )
@@ -34,7 +35,7 @@ def blocks(step: Step) -> Changes:
     if step.name == "add.accumulate":
         yield from _running(step)
         return
-    if step.name in ("matmul", "einsum") and np.ndim(step.result) >= 3:
+    if step.name in ("matmul", "einsum") and rank(step.result) >= 3:
         yield (
             "accumulator",
             f"the accumulator of {described(step)} is not reset between batches",
@@ -181,7 +182,7 @@ def _shifted_exponential(step: Step | None) -> tuple[Array, Array] | None:
             if shifted is None or shifted.name != "subtract":
                 return None
             scores, largest = shifted.args
-            if np.shape(largest) and np.ndim(scores) == np.ndim(largest) and largest.shape[-1] == 1:
+            if np.shape(largest) and rank(scores) == rank(largest) and largest.shape[-1] == 1:
                 return np.asarray(scores), np.asarray(largest)
             return None
         if step.name not in ("true_divide", "divide", "multiply"):

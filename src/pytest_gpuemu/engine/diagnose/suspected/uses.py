@@ -16,7 +16,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
-from pytest_gpuemu.engine.diagnose.steps import described, operand_name
+from pytest_gpuemu.engine.diagnose.steps import described, operand_name, rank
 
 # Steps with a part that may be forgotten: how it is called, and the suspicion.
 _PARTS = {
@@ -39,7 +39,7 @@ def use_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
                 continue
             what, kind = _PARTS[source.name]
             for kept in (1,) if source.name == "where" else (0, 1) if len(source.args) == 2 else ():
-                if np.ndim(source.args[kept]) == 0:
+                if rank(source.args[kept]) == 0:
                     continue
                 lost = operand_name(case, source, 1 - kept) or what
                 yield Hypothesis(
