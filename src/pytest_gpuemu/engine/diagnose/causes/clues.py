@@ -97,7 +97,9 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:
             return named("unstable", "likely", how["slight"].text)
         slight = how["slight"].evidence if plain is None else plain["slight"].evidence
-        if needs.plain is True and slight["share"] >= _SLIGHT_LEAST and _is_of_both_signs(slight):
+        rounded = any(shown.kind == "precision" for one in seen if one.role == "plain" for shown in one.shown)
+        is_rounding = rounded or _is_of_both_signs(slight)
+        if needs.plain is True and slight["share"] >= _SLIGHT_LEAST and is_rounding:
             return named("precision", "likely", how["slight"].text)
         if any("storage" in hint for hint in hints):
             return named("precision", "likely", how["slight"].text)
