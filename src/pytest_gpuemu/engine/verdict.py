@@ -17,7 +17,10 @@ PASSED, FAILED, UNDETERMINED = "passed", "failed", "undetermined"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorStats:
-    """The distribution of an output's error over its judged elements, in the output's units and in ulps."""
+    """The distribution of an output's error, in its units and in ulps.
+
+    count is of all elements; the others are of those that have a bound.
+    """
 
     count: int
     num_exceeding: int
