@@ -13,7 +13,7 @@ from benchmarks.detection.kernels import FRESH_MUTANTS, MUTANTS
 
 
 def is_held_out(control: str) -> bool:
-    """Whether the mutants of this kernel were not looked at while rules were made: a third of all kernels.
+    """Whether the mutants of this kernel were measured before any rule was made beside them: a third of all.
 
     By the digest of its name, so that nobody has chosen, and so that all mutants of a kernel stay together.
     """
