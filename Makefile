@@ -41,7 +41,7 @@ format: $(VENV)/lint
 	$(BIN)/ruff format .
 
 detection: $(VENV)/test
-	$(BIN)/python -m benchmarks.detection --masters 20 --detectors all --jobs $(JOBS) --write docs/detection.md
+	$(BIN)/python -m benchmarks.detection --masters 20 --further-cases 40 --detectors all --jobs $(JOBS) --write docs/detection.md
 
 test-lowest:
 	$(LOWEST_PYTHON) -m venv .venv-lowest
