@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from benchmarks.detection.campaign import op_of
 from benchmarks.detection.corpus import Mutant
-from benchmarks.diagnosis.classes import class_of, is_right
+from benchmarks.diagnosis.classes import is_right
 
 from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.coverage import campaign_seeds
