@@ -81,3 +81,18 @@ def test_too_few_failures_have_no_condition():
 
 def test_failures_without_a_pattern_have_no_condition():
     assert condition_for(lambda plan: plan.seed % 3 == 0) is None
+
+
+def test_one_passing_case_beyond_a_border_that_no_drawn_case_crosses_is_not_enough():
+    """Guards: a bug that shows with some values alone was laid to a condition that every case fulfils."""
+    plans = [plan_case(OP, seed) for seed in campaign_seeds(OP, 1, 120)]
+    plans = [plan for plan in plans if plan.dims["N"] % 2]
+    aligned = itertools.count()
+
+    def run(plan):
+        if plan.dims["N"] % 2:
+            return True
+        return False if next(aligned) == 0 else None
+
+    failed = [plan for plan in plans if plan.seed % 3 == 0]
+    assert find_condition(OP, failed, [plan for plan in plans if plan.seed % 3], run) is None

@@ -21,6 +21,9 @@ from pytest_gpuemu.engine.plan import Plan, plan_case
 _MOST_CANDIDATES = 8
 _MOST_ELEMENTS = 2**17
 _MOST_BISECTIONS = 10
+# So many further cases are wanted on each side: more where no drawn case lies beyond the border, since one
+# that passes there may hide the bug by its values.
+_FEWEST_FORETOLD, _FEWEST_WHERE_NONE_LIES_BEYOND = 1, 3
 Fails = Callable[[Plan], bool | None]
 
 
@@ -35,9 +38,11 @@ def find_condition(op: Op, failed: Sequence[Plan], passed: Sequence[Plan], fails
         if tried >= _MOST_CANDIDATES:
             break
         sharper = _sharpened(op, terms, failed, fails)
-        foretold = _foretold(op, sharper, failed, fails)
+        condition = counted(sharper, failed, passed)
+        least = _FEWEST_FORETOLD if condition.passing_without else _FEWEST_WHERE_NONE_LIES_BEYOND
+        foretold = _foretold(op, sharper, failed, fails, least)
         if foretold is not None:
-            return replace(counted(sharper, failed, passed), confirmed_by=foretold)
+            return replace(condition, confirmed_by=foretold)
     return None
 
 
@@ -103,8 +108,11 @@ def _middle(low: int, high: int) -> int:
     return (low + high) // 2
 
 
-def _foretold(op: Op, terms: tuple[Term, ...], failed: Sequence[Plan], fails: Fails) -> int | None:
-    """How many further cases came out as the terms say; None where one did not, or none could be run.
+def _foretold(
+    op: Op, terms: tuple[Term, ...], failed: Sequence[Plan], fails: Fails, least: int
+) -> int | None:
+    """How many further cases came out as the terms say; None where one did not, or fewer than least could be
+    run on either side of the border.
 
     A drawn case near the border may hide the bug by its values: that it passes refutes nothing where a plain
     one has failed as foretold.
@@ -132,4 +140,4 @@ def _foretold(op: Op, terms: tuple[Term, ...], failed: Sequence[Plan], fails: Fa
                     return None
                 told[expected] += 1
                 count += 1
-    return count if told[False] and told[True] else None
+    return count if min(told.values()) >= least else None
