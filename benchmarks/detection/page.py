@@ -32,7 +32,7 @@ kernels with known bugs and on the same kernels without them, with no option but
 params that a kernel takes. The whole of it is run, and this page written, by
 
 ```
-make detection        # python -m benchmarks.detection --masters 20 --further-cases 40 --detectors all --write docs/detection.md
+make detection   # python -m benchmarks.detection --masters 20 --further-cases 40 --detectors all --write …
 ```
 
 The kernels are NumPy in a GPU's tiled form (blocks, masks, accumulators, flat addresses and strides over

@@ -147,7 +147,9 @@ def test_a_terminal_shows_it_behind_the_name_and_keeps_nothing_of_it(pytester, o
     seen = as_seen(received)
     assert not [line for line in seen if "cases, " in line and not line.startswith("double: ")]
     if "-v" in options:
-        assert any(line.startswith(f"test_k.py::test_thirds[fuzz=8] CAMPAIGN: {failed} of 8") for line in seen)
+        assert any(
+            line.startswith(f"test_k.py::test_thirds[fuzz=8] CAMPAIGN: {failed} of 8") for line in seen
+        )
     else:
         (dots,) = (line for line in seen if line.startswith("test_k.py ."))
         assert dots.count("F") == failed
