@@ -21,7 +21,12 @@ def imported() -> None:
             try:
                 importlib.import_module(module.name)
             except ModuleNotFoundError as absent:
-                if absent.name not in ("torch", "triton"):  # which some modules are only for
+                if absent.name not in (
+                    "torch",
+                    "triton",
+                    "bokeh",
+                    "jinja2",
+                ):  # which some modules are only for
                     raise
 
 

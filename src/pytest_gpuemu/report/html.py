@@ -33,7 +33,7 @@ def page(report: Mapping[str, Any]) -> str:
     environment.filters["ulp_line"] = lambda fields: UlpHistogram.from_plain(fields).line
     kinds = _by_kind(report["failures"])
     shown = [failure for alike in kinds for failure in alike][:MAX_FAILURES]
-    return environment.get_template("page.html").render(
+    text: str = environment.get_template("page.html").render(
         report=report,
         kinds=kinds,
         place={failure["node_id"]: at for at, failure in enumerate(shown)},
@@ -53,6 +53,7 @@ def page(report: Mapping[str, Any]) -> str:
             ],
         },
     )
+    return text
 
 
 def _by_kind(failures: list[dict[str, Any]]) -> list[list[dict[str, Any]]]:

@@ -71,7 +71,7 @@ def _groups(names: Sequence[str]) -> Iterator[tuple[str, ...]]:
 
 
 def _in_proportion(attempts: Attempts, group: Sequence[str]) -> bool:
-    """Divide the sizes by a common divisor, as large a one as still fails."""
+    """Divide the sizes by a common divisor, as large a one as still fails, or by its primes one by one."""
     here = attempts.plan.dims
     common = gcd(*(here[name] for name in group))
     least = {name: here[name] // common for name in group}
@@ -86,7 +86,24 @@ def _in_proportion(attempts: Attempts, group: Sequence[str]) -> bool:
             failing = middle
         else:
             passing = middle
-    return failing < common
+    if failing < common:
+        return True
+    divided = False
+    for prime in _primes(common):
+        divided |= _takes(attempts, {name: attempts.plan.dims[name] // prime for name in group})
+    return divided
+
+
+def _primes(number: int) -> Iterator[int]:
+    """The prime factors, each as often as it divides the number."""
+    factor = 2
+    while factor * factor <= number:
+        while number % factor == 0:
+            yield factor
+            number //= factor
+        factor += 1
+    if number > 1:
+        yield number
 
 
 def _trade(attempts: Attempts, grown: str, lessened: str) -> bool:
