@@ -25,6 +25,18 @@ def test_failures_are_listed_newest_first(gpuemu, store):
     assert lines[3] == "the whole report: gpuemu failures SEED; again: pytest --gpuemu-reproduce=SEED"
 
 
+def test_a_long_case_id_leaves_room_for_the_other_columns(gpuemu, store):
+    edits = "keep.input=" + ":".join(map(str, range(80)))
+    store.add_failure(*failed(5))
+    store.add_failure(*failed(6, edits=edits))
+
+    _, out, _ = gpuemu("failures")
+
+    cut, whole = out.splitlines()[1:3]
+    assert cut.split()[:3] == [f"6~{edits}"[:39] + "…", "softmax", "test_k.py::test_k"]
+    assert whole.endswith("ToleranceExceeded: 1 of 6 elements exceed")
+
+
 def test_a_failure_of_a_client_runs_again_from_a_client(gpuemu, store):
     """Guards: the list sent its reader to pytest, which has no test of it."""
     store.add_failure(*failed(5, test="client"))

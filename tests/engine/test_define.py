@@ -225,5 +225,5 @@ def test_a_param_value_brings_the_dims_that_it_needs():
 
 
 def test_a_param_whose_values_need_different_dims_takes_one_value_a_test():
-    with pytest.raises(ConfigError, match=r"enable_gqa = \[False, True\]: other sizes belong to True"):
+    with pytest.raises(ConfigError, match=r"enable_gqa = \[False, True\]: each value needs sizes of its own"):
         narrow_op(BUILTIN_OPS["scaled_dot_product_attention"], params={"enable_gqa": [False, True]})

@@ -20,6 +20,7 @@ from pytest_gpuemu.engine.protocol import CLIENT
 from pytest_gpuemu.engine.store import Store, StoredCampaign, StoredFailure, StoredResult
 
 _LIMIT = 20
+_MOST_OF_CASE_ID = 40
 T = TypeVar("T")
 
 
@@ -185,13 +186,24 @@ def _print_report(row: StoredFailure) -> None:
 
 
 def _failure_line(row: StoredFailure) -> tuple[str, ...]:
-    return row.case_id, row.op, row.test_id, _when(row.timestamp), _first_finding(row.body["result"])
+    return _cut(row.case_id), row.op, row.test_id, _when(row.timestamp), _first_finding(row.body["result"])
+
+
+def _cut(case_id: str) -> str:
+    """The seed, and as much of the edits as leaves room for the other columns; --json has all of it."""
+    return case_id if len(case_id) <= _MOST_OF_CASE_ID else case_id[: _MOST_OF_CASE_ID - 1] + "…"
 
 
 def _result_line(row: StoredResult) -> tuple[str, ...]:
     case_id = f"{row.seed}~{row.edits}" if row.edits else str(row.seed)
     said = "passed" if row.passed else str(row.body.get("status", "failed"))
-    return case_id, row.op, row.test_id, _when(row.timestamp), f"{said}, max_diff {row.body['max_diff']:.6g}"
+    return (
+        _cut(case_id),
+        row.op,
+        row.test_id,
+        _when(row.timestamp),
+        f"{said}, max_diff {row.body['max_diff']:.6g}",
+    )
 
 
 def _campaign_line(row: StoredCampaign) -> tuple[str, ...]:

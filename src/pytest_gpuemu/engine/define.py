@@ -171,8 +171,8 @@ def _dims_of_params(place: str, op: Op, params: Iterable[Param]) -> Dims:
         met = [choice for choice in param.choices if choice in by_value]
         if met and len(param.choices) > 1:
             raise ConfigError(
-                f"{place}: params: {param.name} = {list(param.choices)!r}: other sizes belong to {met[0]!r}; "
-                f"give one value, and another test the other"
+                f"{place}: params: {param.name} = {list(param.choices)!r}: each value needs sizes of its "
+                f"own, so a test takes one: params={{{param.name!r}: {met[0]!r}}}, and another test another"
             )
         for choice in met:
             found = {**found, **by_value[choice]}

@@ -170,6 +170,10 @@ def test_both_in_one_folder_is_an_error_that_names_both(tmp_path):
             "[[ops]] 'x': the name 'x' stands in two [[ops]]; rename one",
         ),
         (
+            "[[ops]]\nname = 'x'\nschema = 'x[N -> [N]'",
+            "[[ops]] 'x': schema: expected ']', found '->'",
+        ),
+        (
             "[validation.tolerances]\nfloat61 = 1e-3",
             "[validation]: tolerances: 'float61' is not a dtype; did you mean 'float64' or 'float16'",
         ),

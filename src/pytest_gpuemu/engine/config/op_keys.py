@@ -27,7 +27,9 @@ from pytest_gpuemu.engine.config.kinds import (
 from pytest_gpuemu.engine.config.settings import OpEntry
 from pytest_gpuemu.engine.config.table import Key, Rule, Table
 from pytest_gpuemu.engine.dtypes import DTYPES
+from pytest_gpuemu.engine.errors import ConfigError, SchemaError
 from pytest_gpuemu.engine.read_keys import LAYOUT_ALIASES
+from pytest_gpuemu.engine.schema import parse_schema
 
 EXECUTION_MODES = ("client_side", "daemon_orchestrated", "script_based")
 FRAMEWORKS = ("numpy", "torch", "pytorch", "cupy", "jax", "tensorflow", "triton", "numba")
@@ -100,6 +102,19 @@ def read_tolerances(place: str, value: Any) -> dict[str, dict[str, float]]:
     """Tolerances by dtype; a number is an atol."""
     found = TOLERANCES.read(place, value)
     return {dtype: given if isinstance(given, dict) else {"atol": given} for dtype, given in found.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaText(Text):
+    """A schema as text, which is read so that a wrong one is told with its file and key."""
+
+    def read(self, place: str, value: Any) -> str:
+        text = Text.read(self, place, value)
+        try:
+            parse_schema(text)
+        except SchemaError as error:
+            raise ConfigError(f"{place}: {str(error).removeprefix('schema: ')}") from None
+        return text
 
 
 _INPUT = Table(
@@ -180,7 +195,8 @@ INVARIANTS = ListOf(Text('an invariant "within(0, 1)"'), 'a list such as ["withi
 OP_KEYS: dict[str, tuple[Kind, str]] = {
     "schema": (
         Either(
-            (Text('a schema "a[M,K], b[K,N] -> [M,N]"'), SCHEMA_TABLE), 'a schema "a[M,K], b[K,N] -> [M,N]"'
+            (SchemaText('a schema "a[M,K], b[K,N] -> [M,N]"'), SCHEMA_TABLE),
+            'a schema "a[M,K], b[K,N] -> [M,N]"',
         ),
         'the shapes of inputs and outputs: "a[M,K], b[K,N] -> [M,N]"',
     ),

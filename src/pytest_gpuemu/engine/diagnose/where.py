@@ -46,10 +46,14 @@ def find_places(
 
 
 def axis_name(axis: int, ndim: int) -> str:
-    """How an axis is called: row and column of a matrix, else its number."""
+    """How an index along an axis is called: row and column of a matrix, else by the axis' number."""
     if ndim == 1:
         return "index"
-    return ("row", "column")[axis] if ndim == 2 else f"index of axis {axis}"
+    return ("row", "column")[axis] if ndim == 2 else f"axis {axis} index"
+
+
+def _several(called: str) -> str:
+    return called.removesuffix("index") + "indices" if called.endswith("index") else f"{called}s"
 
 
 def block_of(start: int) -> int:
@@ -102,14 +106,15 @@ def _along_axes(name: str, mask: Array) -> Iterator[Clue]:
             yield _clue(
                 "range",
                 name,
-                f"every wrong element is in {called}s {first} to {last}, of {size}{share}",
+                f"every wrong element is in {_several(called)} {first} to {last}, of {size}{share}",
                 **evidence,
             )
         elif (step := _step(hit)) is not None:
             yield _clue(
                 "periodic",
                 name,
-                f"every wrong element is in {called}s {first}, {first + step}, ...: every {step}th{share}",
+                f"every wrong element is in {_several(called)} {first}, {first + step}, ...: "
+                f"every {step}th{share}",
                 step=step,
                 **evidence,
             )
