@@ -1,5 +1,7 @@
 """What where, how and when lead to, and when nothing is named."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -56,6 +58,19 @@ def test_small_errors_of_one_sign_or_of_few_elements_are_no_rounding(count, posi
     slight = [clue("slight", share=1e-3, count=count, positive=positive)]
 
     assert kind_of([seen(how=slight), seen("plain", how=slight)], Needs(plain=True)) is None
+
+
+def test_sizes_of_another_case_are_told_with_that_case():
+    """Guards: a report on [902, 1024] said `N = 161`, which was the size of a case seen later."""
+    plan = replace(PLAN, dims={"M": 4, "N": 161})
+    elsewhere = Shown(kind="axis", text="divided by N = 161", agreement=STRONG, has_unknown=False)
+    own = replace(elsewhere, text=f"divided by N = {PLAN.dims['N']}")
+    other = replace(seen("plain", shown=[elsewhere]), plan=plan)
+
+    told = suspect([replace(seen(), searched=False), other, replace(other, role="further")], Needs(), None)
+    assert told.text.endswith("divided by N = 161 (in a case with M = 4, N = 161)")
+    told = suspect([seen(shown=[own]), other], Needs(), None)
+    assert told.text.endswith(own.text)
 
 
 def test_a_bug_that_was_computed_goes_before_what_clues_suggest():

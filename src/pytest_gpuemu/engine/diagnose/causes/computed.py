@@ -45,13 +45,14 @@ def by_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
             if sum(found[kind].agreement.bits for found in strong if kind in found) >= 2 * ENOUGH_BITS
         }
         if leading:
-            return _chosen(leading, strong, votes, needs)
+            return _chosen(leading, seen, strong, votes, needs)
     return None
 
 
 def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     """A suspected bug that puts NaN and infinities where the kernel has them, in each of several cases."""
-    weak = [_best_by_kind(one, needs, enough=False) for one in seen if one.searched]
+    searched = [one for one in seen if one.searched]
+    weak = [_best_by_kind(one, needs, enough=False) for one in searched]
     if len(weak) < 2:
         return None
     common = set.intersection(*map(set, weak))
@@ -60,7 +61,7 @@ def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
     if not 0 < len(common) <= _MOST_WEAK:
         return None
-    return _chosen(common, weak, Counter(common), needs)
+    return _chosen(common, seen, weak, Counter(common), needs)
 
 
 def _best_by_kind(one: Seen, needs: Needs, *, enough: bool) -> dict[str, Shown]:
@@ -82,6 +83,7 @@ def _best_by_kind(one: Seen, needs: Needs, *, enough: bool) -> dict[str, Shown]:
 
 def _chosen(
     leading: set[str],
+    seen: Sequence[Seen],
     found: Sequence[Mapping[str, Shown]],
     votes: Counter[str],
     needs: Needs,
@@ -99,17 +101,32 @@ def _chosen(
     strongest = max(best[kind].agreement.bits for kind in leading)
     leading = {kind for kind in leading if best[kind].agreement.bits >= 0.8 * strongest}
     chosen = min(leading, key=PRIORITY.index)
-    return named(chosen, "shown", _of_smallest_block(best[chosen], found).text)
+    told = _of_smallest_block(best[chosen], found)
+    return named(chosen, "shown", told.text + _of_another_case(told, seen, found))
+
+
+def _of_another_case(told: Shown, seen: Sequence[Seen], found: Sequence[Mapping[str, Shown]]) -> str:
+    """Whose sizes the text names, where these are not the failure's own."""
+    searched = [one for one in seen if one.searched]
+    owners = [case for case, of_kind in zip(searched, found, strict=True) if of_kind.get(told.kind) == told]
+    own = seen[0].plan.dims
+    if not re.search(r"\d", told.text) or any(case.plan.dims == own for case in owners):
+        return ""
+    sizes = ", ".join(f"{name} = {size}" for name, size in owners[0].plan.dims.items())
+    return f" (in a case with {sizes})"
 
 
 def _of_smallest_block(best: Shown, found: Sequence[Mapping[str, Shown]]) -> Shown:
-    """The same bug, of the case that allows the smallest block: each names the largest that fits its size."""
+    """The same bug, of the case that allows the smallest block: each names the largest that fits its size.
+
+    Of several, that of the failure itself.
+    """
     alike = [
         shown
         for of_kind in found
         if (shown := of_kind.get(best.kind)) and _without_numbers(shown.text) == _without_numbers(best.text)
     ]
-    return min([best, *alike], key=lambda shown: _block(shown.text))
+    return min([*alike, best], key=lambda shown: _block(shown.text))
 
 
 def _block(text: str) -> int:
