@@ -14,10 +14,9 @@ from math import gcd, prod
 from typing import Any
 
 from pytest_gpuemu.engine.minimize.attempts import Attempts, elements
-from pytest_gpuemu.engine.minimize.dims import sizes_below
+from pytest_gpuemu.engine.minimize.dims import may_have, sizes_below
 from pytest_gpuemu.engine.minimize.values import CONSTANT, plain_values
 from pytest_gpuemu.engine.op import Op, tensor_shape
-from pytest_gpuemu.engine.sizes import is_allowed
 
 _MOST_PAIRS = 6
 _FEW = (2, 3)
@@ -120,5 +119,4 @@ def _trade(attempts: Attempts, grown: str, lessened: str) -> bool:
 
 
 def _takes(attempts: Attempts, sizes: Mapping[str, int], **others: Any) -> bool:
-    may = all(is_allowed(attempts.op.dims.get(name), size) for name, size in sizes.items())
-    return may and attempts.accepts(dims=sizes, **others)
+    return may_have(attempts.op, sizes) and attempts.accepts(dims=sizes, **others)

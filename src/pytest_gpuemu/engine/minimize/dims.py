@@ -12,7 +12,7 @@ It ends since every accepted move makes a dim smaller and none makes one larger.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from pytest_gpuemu.engine.minimize.attempts import Attempts
@@ -131,13 +131,14 @@ def _shift(attempts: Attempts, group: Sequence[str]) -> bool:
 
 def _takes(attempts: Attempts, start: dict[str, int], group: Sequence[str], number: int) -> bool:
     sizes = {name: start[name] - number for name in group}
-    return number > 0 and _may_have(attempts.op, sizes) and attempts.accepts(dims=sizes)
+    return number > 0 and may_have(attempts.op, sizes) and attempts.accepts(dims=sizes)
 
 
 def _halve(attempts: Attempts, names: Sequence[str]) -> bool:
     sizes = {name: max(attempts.plan.dims[name] // 2, 1) for name in names}
-    return _may_have(attempts.op, sizes) and attempts.accepts(dims=sizes)
+    return may_have(attempts.op, sizes) and attempts.accepts(dims=sizes)
 
 
-def _may_have(op: Op, sizes: dict[str, int]) -> bool:
+def may_have(op: Op, sizes: Mapping[str, int]) -> bool:
+    """Whether each dim may have its size, `where` aside."""
     return all(is_allowed(op.dims.get(name), size) for name, size in sizes.items())

@@ -16,10 +16,9 @@ from typing import Any
 from pytest_gpuemu.engine.edits import Edits
 from pytest_gpuemu.engine.minimize.attempts import Attempts, OutOfBudget, elements
 from pytest_gpuemu.engine.minimize.coupled import above_least, count
-from pytest_gpuemu.engine.minimize.dims import sizes_below
+from pytest_gpuemu.engine.minimize.dims import may_have, sizes_below
 from pytest_gpuemu.engine.minimize.redraw import DRAWS
 from pytest_gpuemu.engine.minimize.values import plain_values
-from pytest_gpuemu.engine.sizes import is_allowed
 
 MOST_RUNS = 30
 _MOST_EXAMPLES = 150
@@ -71,7 +70,7 @@ class _Asked:
     def __call__(self, changes: dict[str, Any]) -> bool:
         attempts = self._attempts
         here = {**attempts.plan.dims, **changes["dims"]}
-        if not all(is_allowed(attempts.op.dims.get(name), size) for name, size in here.items()):
+        if not may_have(attempts.op, here):
             return False
         size = count(attempts.op, here)
         if size >= self._most:

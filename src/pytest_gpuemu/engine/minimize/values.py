@@ -14,6 +14,7 @@ from math import prod
 from pytest_gpuemu.engine.minimize.attempts import MAX_KEPT, Attempts
 from pytest_gpuemu.engine.op import Input, Op
 from pytest_gpuemu.engine.plan import possible_values
+from pytest_gpuemu.engine.values import EDIT_VALUES
 
 PLAINEST_FIRST = (
     "zeros",
@@ -33,9 +34,9 @@ PLAINEST_FIRST = (
 )
 # Where an op is drawn from none of these, 0 is not among its values.
 _WITH_ZERO = frozenset({"uniform", "normal", "integers", "sparse"})
-CONSTANT = frozenset({"zeros", "ones"})
+CONSTANT = frozenset(EDIT_VALUES)
 # Values of which any draw is like the other.
-ORDINARY = frozenset({"zeros", "ones", "integers", "uniform", "normal"})
+ORDINARY = CONSTANT | {"integers", "uniform", "normal"}
 _MOST_ELEMENTS = 512
 _MOST_TRIES = 40
 _FEW_ELEMENTS, _DRAWS = 4, 5
@@ -80,7 +81,7 @@ def keep_few(attempts: Attempts) -> bool:
     """Whether elements of some input were set to 0."""
     accepted = False
     for x in attempts.op.inputs:
-        if x.kind in ("values", "mask") and attempts.plan.values[x.name] not in ("zeros", "ones"):
+        if x.kind in ("values", "mask") and attempts.plan.values[x.name] not in CONSTANT:
             accepted |= _keep_few_of(attempts, x)
     return accepted
 
@@ -109,7 +110,7 @@ def plain_values(op: Op, x: Input) -> list[str]:
     where 0 is among its values."""
     possible = set(possible_values(op, x))
     if possible & _WITH_ZERO:
-        possible |= {"zeros", "ones"}
+        possible |= CONSTANT
     return sorted(possible, key=_rank)
 
 
