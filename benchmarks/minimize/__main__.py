@@ -102,8 +102,9 @@ def main(given: Sequence[str] | None = None) -> None:
             if (row := measure(mutant, arguments.master)) is not None:
                 rows.append(row)
                 print(row, file=sys.stderr, flush=True)
-        for first, second in list(pairs_of(mutants))[:: arguments.pairs_every or len(mutants) ** 2]:
-            if arguments.pairs_every and (pair := measure_pair(first, second, arguments.master)) is not None:
+        both = list(pairs_of(mutants))[:: arguments.pairs_every] if arguments.pairs_every else []
+        for first, second in both:
+            if (pair := measure_pair(first, second, arguments.master)) is not None:
                 pairs.append(pair)
                 print(pair, file=sys.stderr, flush=True)
     lines = table(rows, pairs)

@@ -5,24 +5,23 @@ Here: which cases are tried. Elsewhere: the search that is measured against it (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
-from math import prod
 from typing import Any
 
 from pytest_gpuemu.engine.edits import Edits, write_edits
 from pytest_gpuemu.engine.errors import ConfigError
 from pytest_gpuemu.engine.minimize import Signature
 from pytest_gpuemu.engine.minimize.attempts import elements
+from pytest_gpuemu.engine.minimize.coupled import count
 from pytest_gpuemu.engine.minimize.dims import sizes_below
-from pytest_gpuemu.engine.minimize.values import plain_values
-from pytest_gpuemu.engine.op import Op, tensor_shape
+from pytest_gpuemu.engine.minimize.values import ORDINARY, plain_values
+from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.plan import Plan, plan_case
 
 MOST_RUNS = 1500
 DRAWS = 2
-_ORDINARY = ("zeros", "ones", "integers", "uniform", "normal")
 
 
 def smallest_failing(
@@ -70,13 +69,9 @@ def _dims_below(op: Op, found: Plan) -> list[dict[str, int]]:
             {**shape, name: size}
             for shape in shapes
             for size in sizes[name]
-            if _count(op, {**least, **shape, name: size}) < most
+            if count(op, {**least, **shape, name: size}) < most
         ]
-    return sorted(shapes, key=lambda dims: _count(op, dims))
-
-
-def _count(op: Op, dims: Mapping[str, int]) -> int:
-    return sum(prod(tensor_shape(x.dims, dims)) for x in op.inputs)
+    return sorted(shapes, key=lambda dims: count(op, dims))
 
 
 def _variants(op: Op, drawn: Plan, found: Plan) -> Iterator[dict[str, Any]]:
@@ -96,7 +91,7 @@ def _variants(op: Op, drawn: Plan, found: Plan) -> Iterator[dict[str, Any]]:
         for at, values in enumerate(kinds):
             if values not in kinds[:at]:
                 yield {**changes, "values": values}
-                if not set(_ORDINARY).issuperset(values.values()):
+                if not ORDINARY.issuperset(values.values()):
                     yield from ({**changes, "values": values, "draw": n} for n in range(1, DRAWS + 1))
 
 
