@@ -17,6 +17,7 @@ from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.configs import describe_config
 from pytest_gpuemu.engine.diagnose.diagnosis import Diagnosis
+from pytest_gpuemu.engine.diagnose.where import hit_along
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.specials import describe_specials
 from pytest_gpuemu.engine.ulps import ulp_histogram
@@ -90,7 +91,7 @@ def describe_pattern(mask: Array) -> str | None:
     for axis, size in enumerate(mask.shape):
         if size < 2:
             continue
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        hit = np.flatnonzero(hit_along(mask, axis))
         row = ("row", "column")[axis] if mask.ndim == 2 else "index"
         of_axis = "" if mask.ndim <= 2 else f" of axis {axis}"
         if hit.size == 1:

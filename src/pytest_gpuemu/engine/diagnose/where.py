@@ -56,6 +56,11 @@ def _several(called: str) -> str:
     return called.removesuffix("index") + "indices" if called.endswith("index") else f"{called}s"
 
 
+def hit_along(mask: Array, axis: int) -> Array:
+    """For each index of an axis whether any element of the mask there is True."""
+    return np.asarray(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+
+
 def block_of(start: int) -> int:
     """The largest power of two that divides start."""
     return start & -start
@@ -66,8 +71,7 @@ def _along_axes(name: str, mask: Array) -> Iterator[Clue]:
     for axis, size in enumerate(mask.shape):
         if size < 2:
             continue
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.flatnonzero(mask.any(axis=others))
+        hit = np.flatnonzero(hit_along(mask, axis))
         if hit.size == size:
             continue
         called = axis_name(axis, mask.ndim)
@@ -173,8 +177,7 @@ def _periodic(name: str, mask: Array) -> Iterator[Clue]:
     """An axis whose wrong indices repeat with a period."""
     for axis in reversed(range(mask.ndim)):
         size = mask.shape[axis]
-        others = tuple(other for other in range(mask.ndim) if other != axis)
-        hit = np.asarray(mask.any(axis=others))
+        hit = hit_along(mask, axis)
         if hit.all() or size < 4:
             continue
         for period in range(2, min(_LARGEST_PERIOD, size // _LEAST_REPEATS) + 1):

@@ -18,6 +18,7 @@ import numpy as np
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong, wrong_outputs
+from pytest_gpuemu.engine.diagnose.where import hit_along
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -174,5 +175,5 @@ def _is_at_end(mask: Array, relation: Relation) -> bool:
     axis = relation.of
     if mask.ndim <= axis:
         return False
-    hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+    hit = np.flatnonzero(hit_along(mask, axis))
     return hit.size == 1 and bool(hit[0] == (0 if relation.kind == "first" else mask.shape[axis] - 1))

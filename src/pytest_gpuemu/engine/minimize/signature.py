@@ -14,6 +14,7 @@ import numpy as np
 
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
+from pytest_gpuemu.engine.diagnose.where import hit_along
 from pytest_gpuemu.engine.minimize.relations import Relations
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.verdict import Comparison, Verdict
@@ -144,7 +145,7 @@ def _is_rounding(comparison: Comparison) -> bool:
 def _tail_start(mask: Array) -> int | None:
     """The index of some axis, or in memory, at which the wrong tail begins; None where there is no tail."""
     for axis, size in enumerate(mask.shape):
-        hit = np.flatnonzero(mask.any(axis=tuple(other for other in range(mask.ndim) if other != axis)))
+        hit = np.flatnonzero(hit_along(mask, axis))
         if hit.size and hit[0] >= 2 and hit.size == size - hit[0]:
             return int(hit[0])
     hit = np.flatnonzero(mask)
