@@ -63,6 +63,10 @@ class Step:
         """What it gives for other arrays."""
         return self.function(*args, **self.kwargs)
 
+    def with_argument(self, place: int, value: Any) -> Any:
+        """What it gives with one of its arguments replaced."""
+        return self.again(*self.args[:place], value, *self.args[place + 1 :])
+
 
 Hook = Callable[[Step], Any]
 

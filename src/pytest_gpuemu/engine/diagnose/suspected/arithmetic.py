@@ -69,13 +69,8 @@ def _other_broadcast(step: Step, at: int) -> Changes:
     if vector.ndim != 1 or matrix.ndim < 2 or vector.size < 2 or matrix.shape[-1] != vector.size:
         return
     rows = vector[np.minimum(np.arange(matrix.shape[-2]), vector.size - 1)][:, None]
-
-    def by_row(s: Step) -> Any:
-        args = list(s.args)
-        args[at] = rows
-        return s.again(*args)
-
-    yield "axis", "a vector is taken by row in place of by column", by_row, False
+    text = "a vector is taken by row in place of by column"
+    yield "axis", text, partial(_with_argument, at, rows), False
 
 
 def masks(step: Step) -> Changes:
@@ -171,9 +166,7 @@ _UNSTABLE = {
 
 
 def _with_argument(at: int, value: Any, step: Step) -> Any:
-    args = list(step.args)
-    args[at] = value
-    return step.again(*args)
+    return step.with_argument(at, value)
 
 
 def _masked_by(mask: Array, step: Step) -> Any:

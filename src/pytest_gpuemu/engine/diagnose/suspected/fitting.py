@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import numpy as np
 
@@ -49,12 +48,7 @@ def _with_param(case: Case, name: str, value: float) -> Outputs | None:
 
 
 def _with_number(case: Case, number: int, place: int, value: float) -> Outputs | None:
-    def change(step: Step) -> Any:
-        args = list(step.args)
-        args[place] = value
-        return step.again(*args)
-
-    return run_with(case, at_step(number, change))
+    return run_with(case, at_step(number, lambda step: step.with_argument(place, value)))
 
 
 class _Fit:

@@ -43,9 +43,7 @@ def scalars(step: Step, dims: Mapping[str, int]) -> Changes:
     other = 1 - place
 
     def with_number(s: Step, value: float) -> Any:
-        args = list(s.args)
-        args[place] = value
-        return s.again(*args)
+        return s.with_argument(place, value)
 
     name = f"{number:.6g}"
     if step.name in ("multiply", "true_divide", "divide"):
@@ -146,4 +144,4 @@ def is_count(number: float, step: Step, dims: Mapping[str, int]) -> bool:
 
 
 def _divided_by(divisor: float, step: Step) -> Any:
-    return step.again(step.args[0], divisor)
+    return step.with_argument(1, divisor)

@@ -94,9 +94,8 @@ class _Run:
             return restricted(step, slice(0, self.size))
         place = scalar_place(step)
         if place is not None and abs(step.args[place] - self.length) in (0, 1, 2):
-            args = list(step.args)  # a count, or that less a correction, is that of the real elements
-            args[place] = float(step.args[place]) - self.length + self.size
-            return step.again(*args)
+            # A count, or that less a correction, is that of the real elements.
+            return step.with_argument(place, float(step.args[place]) - self.length + self.size)
         return step.compute()
 
     def _cropped(self, array: Array) -> Array:

@@ -52,6 +52,5 @@ def use_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
 def _with_part(place: int, kept: int, step: Step) -> Any:
     source = step.sources[place]
     assert source is not None
-    args = list(step.args)
-    args[place] = np.broadcast_to(np.asarray(source.args[kept], dtype=np.float64), np.shape(args[place]))
-    return step.again(*args)
+    part = np.asarray(source.args[kept], dtype=np.float64)
+    return step.with_argument(place, np.broadcast_to(part, np.shape(step.args[place])))
