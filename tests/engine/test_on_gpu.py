@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pytest_gpuemu.engine.arrays import device_of, from_numpy, handed_over, to_numpy
+from pytest_gpuemu.engine.arrays import device_of, from_numpy, to_numpy
 from pytest_gpuemu.engine.case import build_case
 from pytest_gpuemu.engine.define import define_op
 from pytest_gpuemu.engine.device_memory import copy_to_device
 from pytest_gpuemu.engine.errors import CannotRunHere
+from pytest_gpuemu.engine.handover import Handover
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.op import LAYOUTS
 from pytest_gpuemu.engine.plan import plan_case
@@ -25,6 +26,19 @@ def cupy():
     except module.cuda.runtime.CUDARuntimeError as error:
         pytest.skip(f"no GPU here: {error}")
     return module
+
+
+@pytest.fixture(params=["cupy", "torch"])
+def library(request, cupy):
+    if request.param == "torch" and not pytest.importorskip("torch").cuda.is_available():
+        pytest.skip("torch is built without CUDA")
+    return request.param
+
+
+@pytest.fixture
+def device(library):
+    """The GPU, as the library names it."""
+    return 0 if library == "cupy" else "cuda"
 
 
 def case_of(layout: str, dtype: str):
@@ -48,15 +62,11 @@ def test_an_input_has_the_same_bits_and_strides_on_the_device(cupy, layout, dtyp
 
 
 @pytest.mark.parametrize("layout", ["offset", "strided"])
-@pytest.mark.parametrize("library", ["cupy", "torch"])
-def test_a_part_of_a_larger_array_lies_as_unaligned_on_the_device(cupy, library, layout):
+def test_a_part_of_a_larger_array_lies_as_unaligned_on_the_device(library, device, layout):
     """Guards: an input of layout offset was copied to an aligned address, where vector loads are right."""
-    torch = pytest.importorskip("torch")
-    if library == "torch" and not torch.cuda.is_available():
-        pytest.skip("torch is built without CUDA")
     case = case_of(layout, "float16")
 
-    given = handed_over(case.inputs, case.buffers, library, 0 if library == "cupy" else "cuda")["x"]
+    given = Handover(library, device).arrays(case.inputs, case.buffers)["x"]
 
     address = given.data.ptr if library == "cupy" else given.data_ptr()
     assert address % 256 == case.inputs["x"].ctypes.data % 256
@@ -81,14 +91,10 @@ def test_a_span_of_addresses_with_memory_at_few_of_them_cannot_go_there(cupy):
 
 
 @pytest.mark.parametrize("layout", [layout for layout in LAYOUTS if layout not in ("huge", "reversed")])
-@pytest.mark.parametrize("library", ["cupy", "torch"])
-def test_a_write_around_an_array_on_the_device_is_noticed(cupy, library, layout):
-    torch = pytest.importorskip("torch")
-    if library == "torch" and not torch.cuda.is_available():
-        pytest.skip("torch is built without CUDA")
+def test_a_write_around_an_array_on_the_device_is_noticed(library, device, layout):
     case = case_of(layout, "float32")
     buffer = case.buffers["x"]
-    copy = copy_to_device(buffer, library, 0 if library == "cupy" else "cuda")
+    copy = copy_to_device(buffer, library, device)
     assert np.array_equal(to_numpy(copy.array), case.originals["x"])
 
     copy.fetch()

@@ -234,7 +234,7 @@ def test_an_output_that_cannot_be_read_says_what_it_is(pytester):
 def copying(monkeypatch):
     """torch tensors of a memory of their own, as on a GPU."""
     pytest.importorskip("torch")
-    monkeypatch.setattr("pytest_gpuemu.pytest_items.fuzz_case.is_copied", lambda library, device: True)
+    monkeypatch.setattr("pytest_gpuemu.engine.handover.is_copied", lambda library, device: True)
 
 
 def beyond(tensor):

@@ -7,13 +7,12 @@ belongs to a torch storage (buffers.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from pytest_gpuemu.engine import torch_arrays
-from pytest_gpuemu.engine.buffers import Buffer
 from pytest_gpuemu.engine.dtypes import numpy_dtype
 from pytest_gpuemu.engine.errors import CannotRunHere, OutputError
 from pytest_gpuemu.engine.libraries import import_library, is_instance_of
@@ -55,9 +54,8 @@ def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset
     """The same values, with the same strides, as an array of library ("numpy", "torch", "cupy", "jax").
 
     torch on the CPU shares the memory, so that the guard bands around it stay in force. storage_offset
-    is the number of elements before the array's first that belong to its torch storage, and are copied to a
-    device with it, for torch and CuPy; they must lie in the same allocation. Raises CannotRunHere where the
-    library or the platform cannot hold it.
+    is the number of elements before the array's first that belong to its torch storage; they must lie in the
+    same allocation. Raises CannotRunHere where the library or the platform cannot hold it.
     """
     if library not in LIBRARIES:
         raise ValueError(f"library {library!r} is none of {LIBRARIES}")
@@ -65,7 +63,7 @@ def from_numpy(array: Array, library: str, device: Any = None, *, storage_offset
         return array
     if library == "torch":
         return torch_arrays.to_torch(array, device, storage_offset)
-    return _to_cupy(array, device, storage_offset) if library == "cupy" else _to_jax(array, device)
+    return _to_cupy(array, device) if library == "cupy" else _to_jax(array, device)
 
 
 def view_of_bytes(memory: Any, dtype: str, shape: Sequence[int], strides: Sequence[int], first: int) -> Any:
@@ -91,21 +89,6 @@ def share_memory(one: Any, other: Any) -> bool:
     if all(type(x).__module__.split(".")[0] == "cupy" for x in (one, other)):
         return bool(import_library("cupy").may_share_memory(one, other))
     return np.may_share_memory(to_numpy(one), to_numpy(other))
-
-
-def handed_over(
-    views: Mapping[str, Array], buffers: Mapping[str, Buffer], library: str, device: Any = None
-) -> dict[str, Any]:
-    """Arrays by name, as those of library; one that has a buffer begins its torch storage where that says.
-
-    Raises CannotRunHere as from_numpy does.
-    """
-    return {
-        name: from_numpy(
-            array, library, device, storage_offset=buffers[name].storage_offset if name in buffers else 0
-        )
-        for name, array in views.items()
-    }
 
 
 def device_of(x: Any) -> str:
@@ -145,19 +128,17 @@ def _through_protocols(x: Any, giver: str) -> Array:
     return array
 
 
-def _to_cupy(array: Array, device: Any, elements_before: int) -> Any:
+def _to_cupy(array: Array, device: Any) -> Any:
     cupy = import_library("cupy")
     try:
-        dtype = cupy.dtype(array.dtype)
         with cupy.cuda.Device(0 if device is None else device):
-            span = span_of(array, elements_before)
+            span = span_of(array)
             if is_sparse(array, span):
                 raise CannotRunHere(too_sparse(span, "a GPU"))
             memory = cupy.asarray(span)
-            first = memory.data + bytes_before_first(array) + elements_before * array.itemsize
-            return cupy.ndarray(array.shape, dtype, first, strides=array.strides)
-    except (TypeError, ValueError) as error:
-        raise CannotRunHere(f"cupy {cupy.__version__} cannot hold dtype {array.dtype}: {error}") from error
+            return view_of_bytes(
+                memory, str(array.dtype), array.shape, array.strides, bytes_before_first(array)
+            )
     except cupy.cuda.runtime.CUDARuntimeError as error:
         raise CannotRunHere(f"cupy finds no usable GPU: {error}") from error
 

@@ -107,8 +107,6 @@ class Buffer:
     def storage_offset(self) -> int:
         """How many elements before the view its torch storage has: all of the allocation's where the layout
         is that of a part of a larger tensor, so that a kernel which ignores the offset reads poison.
-
-        On a device, where the memory is copied, the view is as far from an aligned address as it is here.
         """
         if self.layout not in _PARTS or not self.view.size:
             return 0

@@ -27,6 +27,7 @@ from pytest_gpuemu.engine.errors import (
     ScriptFailed,
 )
 from pytest_gpuemu.engine.execution import is_script, runnable_entry
+from pytest_gpuemu.engine.handover import Handover
 from pytest_gpuemu.engine.jobs.cases import wire_case
 from pytest_gpuemu.engine.judge import outputs_of
 from pytest_gpuemu.engine.op import Array, Op
@@ -63,12 +64,13 @@ def run(message: Mapping[str, Any], config: Config, _: Ask) -> dict[str, Any]:
     kernel = _KERNELS[key]
     try:
         case = wire_case(op, message["seed"], message["edits"])
-        handed = _handed_over(case)
+        handover = Handover(op.library)
+        handed = handover.arrays(case.inputs, case.buffers)
     except CannotRunHere as error:
         return _reply(could_not_run=str(error))
     started = time.monotonic()
     try:
-        called = _call(kernel, case, handed)
+        called = _call(kernel, case, handover, handed)
     except ReferenceFailed as error:  # it is asked for the shapes of the buffers that the op fills
         return _reply(error=_error(str(error), "", "reference", kind="ReferenceError"))
     duration_ms = (time.monotonic() - started) * 1000.0
@@ -110,12 +112,13 @@ def _load_kernel(config: Config, op: Op) -> Callable[..., Any]:
     )
 
 
-def _handed_over(case: Case) -> dict[str, Any]:
-    """The inputs in the op's array library."""
-    return arrays.handed_over(case.inputs, case.buffers, case.op.library)
-
-
-def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poison: int = 0) -> Called:
+def _call(
+    kernel: Callable[..., Any],
+    case: Case,
+    handover: Handover,
+    handed: Mapping[str, Any],
+    poison: int = 0,
+) -> Called:
     """Call the op with inputs and params by name; one that has parameters named like outputs gets buffers for
     these, which hold that poison, and fills them."""
     outputs = _outputs_taken(kernel, case)
@@ -123,13 +126,10 @@ def _call(kernel: Callable[..., Any], case: Case, handed: Mapping[str, Any], poi
     if outputs:
         buffers = make_outputs(case, poison)
         taken = {name: buffers[name] for name in outputs}
-        given |= arrays.handed_over(taken, case.output_buffers, case.op.library)
+        given |= handover.arrays(taken, case.output_buffers)
     called = call(call_by_name, kernel, given, case.params, optional=optional_params(case.op))
-    if outputs and called.error is None and called.value is None:
-        for name in outputs:
-            view, written = case.output_buffers[name].view, arrays.to_numpy(given[name])
-            if written is not view and written.base is not view:
-                view[...] = written
+    if called.error is None:
+        handover.fetch()
     return called
 
 
@@ -196,9 +196,10 @@ def _run_again(
     kernel: Callable[..., Any], case: Case, kept: Mapping[str, KeptOutput], poison: int
 ) -> dict[str, KeptOutput] | Called:
     afresh = build_case(case.op, case.plan)
-    handed = _handed_over(afresh)
+    handover = Handover(afresh.op.library)
+    handed = handover.arrays(afresh.inputs, afresh.buffers)
     between = make_stale(kept.values(), poison)
-    called = _call(kernel, afresh, handed, poison)
+    called = _call(kernel, afresh, handover, handed, poison)
     del between
     if called.error is not None:
         return called

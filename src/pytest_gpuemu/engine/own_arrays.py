@@ -15,6 +15,7 @@ from pytest_gpuemu.engine import arrays, autograd, gradients
 from pytest_gpuemu.engine.autograd import Differentiated
 from pytest_gpuemu.engine.case import Case, case_from_arrays
 from pytest_gpuemu.engine.config import Config
+from pytest_gpuemu.engine.handover import Handover
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params, with_tolerance
@@ -69,8 +70,10 @@ def judge_gradients(
     wanted = autograd.gradient_of(case)
     of = gradients.gradient_case(case, wanted, called.outputs, library)
     views = {name: x for name, x in of.inputs.items() if name not in case.inputs}
-    incoming = arrays.handed_over(views, of.buffers, library, device)
+    handover = Handover(library, device)
+    incoming = handover.arrays(views, of.buffers)
     found = called.gradients(tuple(incoming.values()))
+    handover.fetch()
     first = next(iter(incoming.values()))
     verdict = judging(
         of,

@@ -13,7 +13,7 @@ from pytest_gpuemu.engine.op import Array
 _LARGEST_COPY = 2**28
 
 
-def span_of(array: Array, elements_before: int) -> Array:
+def span_of(array: Array, elements_before: int = 0) -> Array:
     """The memory from the lowest to behind the highest address of array, as bytes, shared.
 
     It starts elements_before elements earlier. Where array is no view of a larger allocation this

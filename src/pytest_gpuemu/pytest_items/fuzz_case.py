@@ -6,14 +6,12 @@ Here: reading the case, handing it over in an array library, and checking an out
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pytest_gpuemu.engine import arrays, autograd, interpreter, judge, references, report
 from pytest_gpuemu.engine.autograd import Differentiated
-from pytest_gpuemu.engine.buffers import Buffer
 from pytest_gpuemu.engine.case import Case, build_case
-from pytest_gpuemu.engine.device_memory import DeviceCopy, copy_to_device, is_copied
 from pytest_gpuemu.engine.errors import (
     CannotRunHere,
     ConfigError,
@@ -21,8 +19,9 @@ from pytest_gpuemu.engine.errors import (
     OutputError,
     ReferenceFailed,
 )
+from pytest_gpuemu.engine.handover import Handover
 from pytest_gpuemu.engine.interpreter import Launches
-from pytest_gpuemu.engine.op import Array, Op
+from pytest_gpuemu.engine.op import Op
 from pytest_gpuemu.engine.output_buffers import make_outputs
 from pytest_gpuemu.engine.own_arrays import judge_gradients
 from pytest_gpuemu.engine.plan import Plan
@@ -90,51 +89,41 @@ class _HandedOver:
 
     def __init__(self, bound: BoundCase, library: str, device: Any) -> None:
         self.bound = bound
-        self.library = library
-        self.device = device
+        self._handover = Handover(library, device)
         self._inputs: dict[str, Any] | None = None
         self._outputs: dict[str, Any] | None = None
-        self._copies: dict[int, DeviceCopy] = {}
+
+    @property
+    def library(self) -> str:
+        return self._handover.library
+
+    @property
+    def device(self) -> Any:
+        return self._handover.device
 
     @property
     def inputs(self) -> dict[str, Any]:
         if self._inputs is None:
-            self._inputs = self._given(self.bound.case.inputs, self.bound.case.buffers)
+            self._inputs = self._handover.arrays(self.bound.case.inputs, self.bound.case.buffers)
         return self._inputs
 
     @property
     def outputs(self) -> dict[str, Any]:
         if self._outputs is None:
             views = make_outputs(self.bound.case, self.bound.poison)
-            self._outputs = self._given(views, self.bound.case.output_buffers)
+            self._outputs = self._handover.arrays(views, self.bound.case.output_buffers)
         return self._outputs
 
     def refresh(self) -> None:
         """Hand over again what changed in the case's buffers; arrays that share their memory are kept."""
         if self.library != "numpy" and (self.library != "torch" or self.device is not None):
             self._inputs = self._outputs = None
-            self._copies.clear()
-
-    def _given(self, host: Mapping[str, Array], buffers: Mapping[str, Buffer]) -> dict[str, Any]:
-        if not is_copied(self.library, self.device):
-            return arrays.handed_over(host, buffers, self.library, self.device)
-        given = {}
-        for name, array in host.items():
-            if name in buffers:
-                # An output that is computed in place has the input's buffer, and its copy.
-                key = id(buffers[name])
-                if key not in self._copies:
-                    self._copies[key] = copy_to_device(buffers[name], self.library, self.device)
-                given[name] = self._copies[key].array
-            else:
-                given[name] = arrays.from_numpy(array, self.library, self.device)
-        return given
+            self._handover.forget()
 
     def judge(self, output: Any) -> Verdict:
         """The verdict on an output, on `outputs` where it is None."""
         foreign = self.library != "numpy"
-        for copy in self._copies.values():
-            copy.fetch()
+        self._handover.fetch()
         inputs = self.inputs if foreign else None
         first = next(iter(inputs.values())) if inputs else None
         return self.bound.judging(
