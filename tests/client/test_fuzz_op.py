@@ -72,6 +72,8 @@ def nothing(x): return None
 def off_by_one(input): return 2 * input + 1
 def scaled(x, *, by): return (x.astype("f8") * by).astype(x.dtype)
 by_its_name = twice
+def dense(x): return 2 * np.ascontiguousarray(x)
+def channels_last(x): return np.moveaxis(np.ascontiguousarray(np.moveaxis(2 * x, 1, -1)), -1, 1)
 """
 SCRIPT = """
 import base64, json, sys
@@ -117,6 +119,14 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     text += entry("broken_script", execution_mode="script_based", op_script="broken.py", dtypes='["float32"]')
     text += entry("no_script", execution_mode="script_based", op_script="none.py")
     text += entry("client_side")
+    for name in ("dense", "channels_last"):
+        keys = {"schema": "x[M,N,K] -> y[M,N,K]", "dtypes": '["float32"]', "checks": "{ layout = true }"}
+        keys |= {
+            "dims": "{ M = [2], N = [3], K = [5] }",
+            "outputs": '{ y = { layouts = ["channels_last"] } }',
+        }
+        run_by = {"module": f"fuzz_op_test_ops:{name}", "execution_mode": "daemon_orchestrated"}
+        text += entry(name, **keys, **run_by)
     text += """
 [[ops]]
 name = "shapeless"
@@ -134,6 +144,15 @@ execution_mode = "daemon_orchestrated"
 def client(daemon: Daemon) -> Iterator[Client]:
     with Client(daemon.socket_path) as connected:
         yield connected
+
+
+def test_the_layout_of_an_output_is_checked_where_the_op_runs_and_not_where_its_elements_arrive(client):
+    """Guards: outputs reach the judge in C order, so a right one was refused for its layout."""
+    assert client.fuzz_op("channels_last", 1, 3).passed == 3
+    wrong = client.fuzz_op("dense", 1, 3)
+    assert [failure.failures[0].kind for failure in wrong.failures] == ["LayoutMismatch"] * 3
+    case = client.get_test_case("channels_last", 1)
+    assert client.submit_output("channels_last", case["seed"], {"y": 2 * case["inputs"]["x"]}).passed
 
 
 @pytest.mark.parametrize("name", ["right", "by_its_name", "fills", "scaled", "script"])

@@ -21,6 +21,41 @@ from pytest_gpuemu.engine.verdict import Finding
 _SHOWN = 3
 
 
+def of_outputs(
+    case: Case,
+    given: Mapping[str, Any],
+    taken: Mapping[str, Array],
+    device: str | None,
+    *,
+    strides_known: bool = True,
+) -> list[Finding]:
+    """What is wrong with where outputs lie: their device, their layout, elements that were never written.
+
+    given are the outputs as the kernel gave them, taken the same as NumPy arrays. device is where the inputs
+    lie, if outputs must lie there too. strides_known: whether the arrays lie as the kernel laid them out.
+    """
+    op, found = case.op, []
+    if op.checks_for("device") and device is not None:
+        found += misplaced_outputs(given, device)
+    if op.checks_for("layout") and strides_known:
+        found += other_layouts(case, taken)
+    if op.checks_for("written"):
+        found += unwritten_outputs(case, taken)
+    return found
+
+
+def of_memory(case: Case, given: Mapping[str, Any], handed: Mapping[str, Any] | None) -> list[Finding]:
+    """What a kernel did to memory that is none of its output's: inputs, guard bands, outputs in inputs."""
+    op, found = case.op, []
+    if op.checks_for("inputs_unmodified"):
+        found += modified_inputs(case, handed)
+    if op.checks_for("guard"):
+        found += overwritten_guards(case)
+    if op.checks_for("alias"):
+        found += aliased_outputs(case, given, handed)
+    return found
+
+
 def unwritten_outputs(case: Case, outputs: Mapping[str, Array]) -> list[Finding]:
     """Elements of the case's own output buffers that still hold the poison they were filled with.
 

@@ -29,38 +29,27 @@ def judge(
     inputs: Mapping[str, Any] | None = None,
     device: str | None = None,
     hints: bool = True,
+    strides_known: bool = True,
 ) -> Verdict:
     """The verdict on what a kernel made of a case.
 
     output is what it returned: an array of any library, or a tuple or dict of them; None stands for
     the case's own output buffers, and for inputs overwritten in place. inputs are the arrays that the
     kernel got, where they are not case.inputs; device is where these lie, if outputs must lie there too.
-    hints=False saves the search for what else would have passed a failure.
+    hints=False saves the search for what else would have passed a failure. strides_known=False says that the
+    output came in C order from where the kernel ran, so that its layout is not known.
 
     Raises OutputError where the output cannot be read, ReferenceFailed where a reference cannot be run.
     """
     case = with_tolerance_of_its_dtype(case)
-    op = case.op
     given = outputs_of(case, output, inputs)
     taken = {name: arrays.to_numpy(array) for name, array in given.items()}
     best = _best_attempt(case, taken)
-    before = list(best.misfits)
-    if op.checks_for("device") and device is not None:
-        before += checks.misplaced_outputs(given, device)
-    if op.checks_for("layout"):
-        before += checks.other_layouts(case, taken)
-    if op.checks_for("written"):
-        before += checks.unwritten_outputs(case, taken)
+    before = best.misfits + checks.of_outputs(case, given, taken, device, strides_known=strides_known)
     values = best.value_findings
     if not best.misfits:
         values = values + broken_invariants(best)
-    after = []
-    if op.checks_for("inputs_unmodified"):
-        after += checks.modified_inputs(case, inputs)
-    if op.checks_for("guard"):
-        after += checks.overwritten_guards(case)
-    if op.checks_for("alias"):
-        after += checks.aliased_outputs(case, given, inputs)
+    after = checks.of_memory(case, given, inputs)
     findings = [*before, *values, *after]
 
     def besides(other: Attempt) -> list[Finding]:
@@ -68,7 +57,7 @@ def judge(
 
     status = FAILED if findings else UNDETERMINED if best.is_undetermined else PASSED
     return Verdict(
-        op=op.name,
+        op=case.op.name,
         seed=case.plan.seed,
         edits=case.plan.edits,
         status=status,

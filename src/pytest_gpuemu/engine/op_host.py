@@ -154,19 +154,12 @@ def _outputs_taken(kernel: Callable[..., Any], case: Case) -> list[str]:
 def _memory_findings(
     case: Case, given: Mapping[str, Any], taken: Mapping[str, Any], handed: Mapping[str, Any]
 ) -> list[Finding]:
-    op, found = case.op, []
-    foreign = None if op.library == "numpy" else handed
-    if op.checks_for("device") and foreign:
-        found += checks.misplaced_outputs(given, arrays.device_of(next(iter(handed.values()))))
-    if op.checks_for("written"):
-        found += checks.unwritten_outputs(case, taken)
-    if op.checks_for("inputs_unmodified"):
-        found += checks.modified_inputs(case, foreign)
-    if op.checks_for("guard"):
-        found += checks.overwritten_guards(case)
-    if op.checks_for("alias"):
-        found += checks.aliased_outputs(case, taken, foreign)
-    return found
+    foreign = None if case.op.library == "numpy" else handed
+    device = arrays.device_of(next(iter(foreign.values()))) if foreign else None
+    return [
+        *checks.of_outputs(case, given, taken, device),
+        *checks.of_memory(case, given, foreign),
+    ]
 
 
 def _is_small(case: Case) -> bool:
