@@ -17,6 +17,7 @@ import numpy as np
 from pytest_gpuemu.client.cases import GivenCase, fetch_cases, fuzz_config_of
 from pytest_gpuemu.client.data import FuzzResults, ReproduceResult, ValidationResult
 from pytest_gpuemu.client.judging import submit
+from pytest_gpuemu.client.recorder import note_unless_stored
 from pytest_gpuemu.client.sending import SentOutput, sent_output
 from pytest_gpuemu.client.stored import result_of_failure, store_failure
 from pytest_gpuemu.client.transport import Transport, ask
@@ -24,8 +25,7 @@ from pytest_gpuemu.engine.checks import modified_input
 from pytest_gpuemu.engine.errors import CannotRunHere, ClientError, OutputError
 from pytest_gpuemu.engine.op import Array
 from pytest_gpuemu.engine.plan import GENERATOR_VERSION
-from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT, NOT_STORED, STORE_ERROR
-from pytest_gpuemu.engine.protocol.requests import to_message
+from pytest_gpuemu.engine.protocol import CANNOT_RUN_HERE, CLIENT
 from pytest_gpuemu.engine.protocol.requests.stored import RecordCampaign
 from pytest_gpuemu.engine.references import call_by_name
 from pytest_gpuemu.engine.rng import generate_seed
@@ -157,13 +157,8 @@ def _recorded(transport: Transport, op_name: str, found: FuzzResults, wall_s: fl
         wall_s=wall_s,
         timestamp=time.time(),
     )
-    try:
-        ask(transport, to_message(campaign), "Ok")
-    except ClientError as error:
-        if error.code != STORE_ERROR:
-            raise
-        return replace(found, notes=tuple(dict.fromkeys([*found.notes, f"{NOT_STORED}: {error}"])))
-    return found
+    note = note_unless_stored(transport, campaign)
+    return found if note is None else replace(found, notes=tuple(dict.fromkeys([*found.notes, note])))
 
 
 def case_limit_ms(transport: Transport) -> int:

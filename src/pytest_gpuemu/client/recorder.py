@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_gpuemu.client.transport import NngTransport, Transport, ask
+from pytest_gpuemu.engine.errors import ClientError
+from pytest_gpuemu.engine.protocol import NOT_STORED, STORE_ERROR
 from pytest_gpuemu.engine.protocol.plain import plain, wire_overrides
 from pytest_gpuemu.engine.protocol.requests import to_message
 from pytest_gpuemu.engine.protocol.requests.daemon import Ping
@@ -40,7 +42,7 @@ class Recorder:
 
     def failure(self, failure: Failure) -> None:
         """Store one failure."""
-        record_failure(self._transport, failure)
+        ask(self._transport, to_message(RecordFailure(**failure_fields(failure))), "Ok")
 
     def passed(self, batch: Sequence[PassedCase]) -> None:
         """Store cases that passed."""
@@ -69,9 +71,16 @@ class Recorder:
         self._transport.close()
 
 
-def record_failure(transport: Transport, failure: Failure) -> None:
-    """Store one failure, and return once it is. Raises ClientError where the daemon cannot."""
-    ask(transport, to_message(RecordFailure(**failure_fields(failure))), "Ok")
+def note_unless_stored(transport: Transport, request: RecordCampaign | RecordFailure) -> str | None:
+    """Store what a request holds, and return once it is; the note to give where the store cannot be written.
+    Raises ClientError for any other error."""
+    try:
+        ask(transport, to_message(request), "Ok")
+    except ClientError as error:
+        if error.code != STORE_ERROR:
+            raise
+        return f"{NOT_STORED}: {error}"
+    return None
 
 
 def failure_fields(failure: Failure) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from dataclasses import replace
 
 from pytest_gpuemu.client.cases import inputs_of
 from pytest_gpuemu.client.data import BaselineComparison, MinimizeResult, ReproduceResult, ValidationResult
-from pytest_gpuemu.client.recorder import failure_fields, record_failure
+from pytest_gpuemu.client.recorder import failure_fields, note_unless_stored
 from pytest_gpuemu.client.transport import Transport, ask
 from pytest_gpuemu.engine.errors import ClientError
 from pytest_gpuemu.engine.plan import parse_case_id
-from pytest_gpuemu.engine.protocol import NOT_FOUND, NOT_STORED, STORE_ERROR
+from pytest_gpuemu.engine.protocol import NOT_FOUND
+from pytest_gpuemu.engine.protocol.requests.stored import RecordFailure
 from pytest_gpuemu.engine.protocol.results import body_of_failure
 from pytest_gpuemu.engine.verdict import Failure
 
@@ -95,13 +96,10 @@ def minimized(
 def store_failure(transport: Transport, failure: Failure) -> ValidationResult:
     """Store a failure that was found here, and return it as the daemon has it; with a note where the store
     cannot be written."""
-    try:
-        record_failure(transport, failure)
-    except ClientError as error:
-        if error.code != STORE_ERROR:
-            raise
+    note = note_unless_stored(transport, RecordFailure(**failure_fields(failure)))
+    if note is not None:
         unstored = result_of_failure(failure)
-        return replace(unstored, notes=(*unstored.notes, f"{NOT_STORED}: {error}"))
+        return replace(unstored, notes=(*unstored.notes, note))
     found = result_of(transport, failure.seed, failure.op)
     if found is None:
         raise ClientError(f"the daemon lost the failure of seed {failure.seed} of {failure.op!r}")
