@@ -58,9 +58,21 @@ def reduced_axis(step: Step) -> int | None:
     return int(axis) % ndim if ndim else None
 
 
+def reduced_length(step: Step) -> int | None:
+    """How many elements it sums or compares; None where it does neither."""
+    axis = reduced_axis(step)
+    return None if axis is None else int(step.args[0].shape[axis])
+
+
+def padded_lengths(size: int) -> list[int]:
+    """The next multiple of each block, where size is not that multiple itself."""
+    lengths = dict.fromkeys(-(-size // block) * block for block in BLOCKS[:6])
+    return [length for length in lengths if length != size]
+
+
 def summed_dims(case: Case) -> frozenset[str]:
     """The dims whose length some step of the first reference sums or compares along."""
-    lengths = {step.args[0].shape[axis] for step in record(case) if (axis := reduced_axis(step)) is not None}
+    lengths = {reduced_length(step) for step in record(case)}
     return frozenset(name for name, size in case.plan.dims.items() if size in lengths and size > 1)
 
 

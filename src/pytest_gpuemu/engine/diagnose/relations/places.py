@@ -14,6 +14,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
 from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of, holds
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array, Float64Array
 from pytest_gpuemu.engine.verdict import Comparison
@@ -21,7 +22,6 @@ from pytest_gpuemu.engine.verdict import Comparison
 # Of fewer elements chance makes such things; so many of the wrong ones are misplaced, so many by chance.
 _FEWEST_MISPLACED = 16
 _MISPLACED, _BY_CHANCE = 0.75, 0.1
-_BLOCKS = (8, 16, 32, 64, 128, 256, 512, 1024)
 
 
 def inputs(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
@@ -77,7 +77,7 @@ def indices(case: Case, comparison: Comparison) -> Iterator[Clue]:
     if right is None or right.shape != given.shape or right.dtype.kind not in "iu":
         return
     wrong_given, wrong_right = given[mask].astype(np.int64), right[mask].astype(np.int64)
-    for block in _BLOCKS:
+    for block in BLOCKS:
         share = float(np.mean(wrong_given == wrong_right % block))
         if share >= EXPLAINED and (wrong_right >= block).all():
             text = f"each index lacks the start of its block: it is that of the reference modulo {block}"

@@ -15,7 +15,15 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, REDUCTIONS, described, length_name, rank, reduced_axis
+from pytest_gpuemu.engine.diagnose.steps import (
+    REDUCTIONS,
+    described,
+    length_name,
+    padded_lengths,
+    rank,
+    reduced_axis,
+    reduced_length,
+)
 from pytest_gpuemu.engine.op import Array
 
 # Finite numbers that are written for infinity, and less these for -infinity.
@@ -28,9 +36,8 @@ def lane_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     of the steps of this length or in one."""
     by_length: dict[int, list[Step]] = {}
     for step in steps:
-        axis = reduced_axis(step)
-        if axis is not None and step.name in REDUCTIONS:
-            by_length.setdefault(int(step.args[0].shape[axis]), []).append(step)
+        if step.name in REDUCTIONS and (size := reduced_length(step)) is not None:
+            by_length.setdefault(size, []).append(step)
     names = {step.name for step in steps}
     fills = [0.0]
     if {"exp", "maximum.reduce"} & names:
@@ -41,10 +48,7 @@ def lane_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         if size < 1:
             continue
         called = length_name(case, size)
-        lengths = dict.fromkeys(-(-size // block) * block for block in BLOCKS[:6])
-        for length in lengths:
-            if length == size:
-                continue
+        for length in padded_lengths(size):
             for fill in fills:
                 sign = "-" if fill < 0 else ""
                 what = "which hold 0" if fill == 0 else f"which hold {fill:g} in place of {sign}infinity"

@@ -14,14 +14,14 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, length_name, reduced_axis, restricted
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, length_name, reduced_length, restricted
 
 
 def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     """For each length that several steps sum along: what they give where the loop over it lacks a block."""
     by_length: dict[int, int] = {}
     for step in steps:
-        if (size := _length(step)) is not None:
+        if (size := reduced_length(step)) is not None:
             by_length[size] = by_length.get(size, 0) + 1
     for size, count in by_length.items():
         if count < 2:
@@ -68,11 +68,6 @@ def _added(case: Case, one: str, two: str) -> Outputs | None:
 
 def _restricted(case: Case, size: int, chosen: slice) -> Outputs | None:
     def change(step: Step) -> Any:
-        return restricted(step, chosen) if _length(step) == size else step.compute()
+        return restricted(step, chosen) if reduced_length(step) == size else step.compute()
 
     return run_with(case, change)
-
-
-def _length(step: Step) -> int | None:
-    axis = reduced_axis(step)
-    return None if axis is None else int(step.args[0].shape[axis])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.diagnose.program import Step
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, rank, reduced_axis, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import BLOCKS, Changes, rank, reduced_length, scalar_place
 
 # Lengths that a count may be limited to by mistake, such as a block that is not looped over.
 _LIMITS = (128, 256, 512, 1024, 2048, 4096)
@@ -137,9 +137,8 @@ def is_count(number: float, step: Step, dims: Mapping[str, int]) -> bool:
     for size in list(dims.values())[:_MOST_DIMS]:
         sizes |= {size * other for other in sizes}
     source = step.sources[0] if step.sources else None
-    axis = None if source is None else reduced_axis(source)
-    if source is not None and axis is not None:
-        sizes.add(source.args[0].shape[axis])
+    if source is not None and (length := reduced_length(source)) is not None:
+        sizes.add(length)
     return number > 1 and (number in sizes or number + 1 in sizes)
 
 

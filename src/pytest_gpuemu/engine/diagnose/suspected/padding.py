@@ -15,7 +15,13 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
-from pytest_gpuemu.engine.diagnose.steps import BLOCKS, described, reduced_axis, restricted, scalar_place
+from pytest_gpuemu.engine.diagnose.steps import (
+    described,
+    padded_lengths,
+    reduced_length,
+    restricted,
+    scalar_place,
+)
 from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array
 
@@ -29,13 +35,10 @@ def padding_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
     if len(names) > 1:
         owners += names
     for dim, size in case.plan.dims.items():
-        reducing = [step for step in steps if _length(step) == size]
+        reducing = [step for step in steps if reduced_length(step) == size]
         if not reducing or size < 1:
             continue
-        lengths = dict.fromkeys(-(-size // block) * block for block in BLOCKS[:6])
-        for length in lengths:
-            if length == size:
-                continue
+        for length in padded_lengths(size):
             for owner in owners:
                 inputs = _lengthened(case, dim, length, owner)
                 if inputs is None or not _Run(case, dim, size, length, inputs, None, leaks=False).is_right():
@@ -90,7 +93,7 @@ class _Run:
 
     def _step(self, step: Step) -> Any:
         is_leaking = self.leaks and (self.leaking is None or step.number == self.leaking.number)
-        if _length(step) == self.length and not is_leaking:
+        if reduced_length(step) == self.length and not is_leaking:
             return restricted(step, slice(0, self.size))
         place = scalar_place(step)
         if place is not None and abs(step.args[place] - self.length) in (0, 1, 2):
@@ -100,11 +103,6 @@ class _Run:
 
     def _cropped(self, array: Array) -> Array:
         return array[tuple(slice(0, self.size) if n == self.length else slice(None) for n in array.shape)]
-
-
-def _length(step: Step) -> int | None:
-    axis = reduced_axis(step)
-    return None if axis is None else int(step.args[0].shape[axis])
 
 
 def _lengthened(case: Case, dim: str, length: int, owner: str | None) -> dict[str, Array] | None:

@@ -19,6 +19,7 @@ from pytest_gpuemu.engine.diagnose.steps import (
     described,
     rank,
     reduced_axis,
+    reduced_length,
     restricted,
 )
 from pytest_gpuemu.engine.op import Array
@@ -42,10 +43,9 @@ def blocks(step: Step) -> Changes:
             lambda s: np.cumsum(s.compute(), axis=0),
             False,
         )
-    axis = reduced_axis(step)
-    if axis is None:
+    n = reduced_length(step)
+    if n is None:
         return
-    n = step.args[0].shape[axis]
     name = described(step)
     seen: set[tuple[int, int]] = set()
     for block in reversed(BLOCKS):  # of blocks that leave out the same, the largest names itself
