@@ -11,63 +11,23 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 import warnings
 
 import pynng
 import pytest
+from one_failure import failure
+from waiting import DEADLINE_S, is_alive, wait_until
 
 from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.client.launch import start_daemon
 from pytest_gpuemu.client.recorder import Recorder
-from pytest_gpuemu.engine.plan import GENERATOR_VERSION
 from pytest_gpuemu.engine.protocol import framing
 from pytest_gpuemu.engine.protocol.requests.stored import PassedCase
 from pytest_gpuemu.engine.store import known_failures
-from pytest_gpuemu.engine.verdict import Failure, Finding
-
-DEADLINE_S = 20.0
-
-
-def failure(seed: int, test_id: str = "t.py::test") -> Failure:
-    return Failure(
-        test_id=test_id,
-        op="softmax",
-        seed=seed,
-        edits="",
-        generator=GENERATOR_VERSION,
-        shape=(4, 5),
-        strides=(20, 4),
-        dtype="float32",
-        layout="contiguous",
-        values="uniform",
-        fuzz_config={"dims": {"rows": (1, 300)}},
-        findings=(Finding(kind="NaNDetected", message="1 of 20", index=(1, 2), actual=float("nan")),),
-        stats=None,
-        text="the whole report",
-        timestamp=1.5,
-        duration_ms=2.5,
-    )
 
 
 def passed(seed: int) -> PassedCase:
     return PassedCase(test_id="t", op_name="softmax", seed=seed, timestamp=1.5)
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, "the deadline has passed"
-        time.sleep(0.01)
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
-        return file.read().rsplit(")", 1)[1].split()[0] != "Z"
 
 
 @pytest.fixture

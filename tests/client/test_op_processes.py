@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
 import pynng
 import pytest
+from waiting import is_alive, wait_until
 
 from pytest_gpuemu.client import Client
 from pytest_gpuemu.client.launch import Daemon, start_daemon
@@ -103,20 +103,6 @@ def project(tmp_path: Path) -> Path:
 
 def started(project: Path) -> Daemon:
     return start_daemon(project, project / ".gpuemu", config=project / "gpuemu.toml")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
-
-
-def wait_until(holds, limit_s: float = 20.0) -> None:
-    ends = time.monotonic() + limit_s
-    while not holds():
-        assert time.monotonic() < ends
-        time.sleep(0.05)
 
 
 def hostile(text: str) -> list[dict[str, object]]:

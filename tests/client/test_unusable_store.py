@@ -7,33 +7,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from one_failure import failure
 
 from pytest_gpuemu.client import Client, ClientError
 from pytest_gpuemu.client.launch import start_daemon
 from pytest_gpuemu.client.recorder import Recorder
-from pytest_gpuemu.engine.plan import GENERATOR_VERSION
-from pytest_gpuemu.engine.verdict import Failure, Finding
-
-
-def failure(seed: int, test_id: str = "t.py::test") -> Failure:
-    return Failure(
-        test_id=test_id,
-        op="softmax",
-        seed=seed,
-        edits="",
-        generator=GENERATOR_VERSION,
-        shape=(4, 5),
-        strides=(20, 4),
-        dtype="float32",
-        layout="contiguous",
-        values="uniform",
-        fuzz_config={},
-        findings=(Finding(kind="NaNDetected", message="1 of 20"),),
-        stats=None,
-        text="the whole report",
-        timestamp=1.5,
-        duration_ms=2.5,
-    )
 
 
 def test_a_store_that_cannot_be_opened_leaves_the_rest_working(tmp_path):
