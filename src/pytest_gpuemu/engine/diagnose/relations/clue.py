@@ -6,7 +6,7 @@ Here: making one. Elsewhere: the relations (the other modules of this package).
 from __future__ import annotations
 
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
-from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
+from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Agreement, Wrong
 from pytest_gpuemu.engine.op import Array
 
 EXPLAINED = 0.97
@@ -16,6 +16,9 @@ def clue_of(kind: str, wrong: Wrong, text: str, explained: float, **evidence: ob
     return Clue(kind=kind, output=wrong.name, text=text, explained=explained, evidence=evidence)
 
 
-def holds(wrong: Wrong, suspected: Array, valid: Array | None = None) -> bool:
+def agreed(wrong: Wrong, suspected: Array, valid: Array | None = None) -> Agreement | None:
+    """How well suspected agrees with the output, where a relation holds; None where it does not."""
     agreement = wrong.agreement(suspected, valid)
-    return agreement is not None and agreement.explained >= EXPLAINED and agreement.bits >= ENOUGH_BITS
+    if agreement is None or agreement.explained < EXPLAINED or agreement.bits < ENOUGH_BITS:
+        return None
+    return agreement

@@ -13,8 +13,8 @@ from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.constants import name_of
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
-from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
-from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of
+from pytest_gpuemu.engine.diagnose.evidence import Wrong
+from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, agreed, clue_of
 from pytest_gpuemu.engine.op import Array, Float64Array
 
 _SHARP = 2.0**-7
@@ -47,8 +47,7 @@ def factors(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]
         tolerance = min(max(2 * spread, unit, 1e-6), 2.0**-5)
         is_sharp = tolerance <= _SHARP  # many names lie near a factor that is not
         name = name_of(factor, case.plan.dims, case.params, tolerance) if is_sharp else None
-        agreement = wrong.agreement(reference * factor)
-        if agreement is not None and agreement.explained >= EXPLAINED and agreement.bits >= ENOUGH_BITS:
+        if (agreement := agreed(wrong, reference * factor)) is not None:
             if factor == -1.0 or name == "-1":
                 yield clue_of("sign", wrong, "the sign is wrong: output = -reference", agreement.explained)
             else:
@@ -64,14 +63,8 @@ def factors(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]
                 )
     difference = (given - right)[usable]
     offset = float(np.median(difference))
-    agreement = wrong.agreement(reference + offset)
-    if (
-        offset != 0
-        and usable.sum() >= 2
-        and agreement is not None
-        and agreement.explained >= EXPLAINED
-        and agreement.bits >= ENOUGH_BITS
-    ):
+    agreement = agreed(wrong, reference + offset)
+    if offset != 0 and usable.sum() >= 2 and agreement is not None:
         yield clue_of(
             "offset",
             wrong,
@@ -80,6 +73,6 @@ def factors(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]
             offset=offset,
             everywhere=agreement.kept >= EXPLAINED,
         )
-    flipped = wrong.agreement(-reference)
-    if flipped is not None and factor > 0 and flipped.explained >= EXPLAINED and flipped.bits >= ENOUGH_BITS:
+    flipped = agreed(wrong, -reference)
+    if flipped is not None and factor > 0:
         yield clue_of("sign", wrong, "the sign is wrong: output = -reference", flipped.explained)

@@ -12,8 +12,8 @@ import numpy as np
 from pytest_gpuemu.engine import dtypes, references
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
-from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
-from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of, holds
+from pytest_gpuemu.engine.diagnose.evidence import Wrong
+from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, agreed, clue_of
 from pytest_gpuemu.engine.diagnose.steps import BLOCKS
 from pytest_gpuemu.engine.errors import ReferenceFailed
 from pytest_gpuemu.engine.op import Array, Float64Array
@@ -29,8 +29,8 @@ def inputs(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
     for name, array in case.originals.items():
         if tuple(array.shape) != wrong.shape or array.size < 2:
             continue
-        agreement = wrong.agreement(np.asarray(array, dtype=np.float64))
-        if agreement and agreement.explained >= EXPLAINED and agreement.bits >= ENOUGH_BITS:
+        agreement = agreed(wrong, np.asarray(array, dtype=np.float64))
+        if agreement is not None:
             yield clue_of("input", wrong, f"output = the input {name}", agreement.explained, input=name)
 
 
@@ -46,7 +46,7 @@ def moved(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
             moved = np.roll(reference, step, axis=axis)
             valid = np.ones(reference.shape, dtype=bool)
             valid[(slice(None),) * axis + ((0 if step > 0 else -1),)] = False
-            if holds(wrong, moved, valid):
+            if agreed(wrong, moved, valid):
                 along = "neighbouring row" if ndim == 2 and axis == 0 else "neighbour"
                 yield clue_of(
                     "shifted",
@@ -57,11 +57,11 @@ def moved(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
                     axis=axis,
                     step=step,
                 )
-        if holds(wrong, np.flip(reference, axis)):
+        if agreed(wrong, np.flip(reference, axis)):
             yield clue_of("reversed", wrong, f"the output is reversed along axis {axis}", 1.0, axis=axis)
     if ndim >= 2:
         swapped = np.swapaxes(reference, -1, -2)
-        if holds(wrong, swapped.reshape(reference.shape)):
+        if agreed(wrong, swapped.reshape(reference.shape)):
             yield clue_of("transposed", wrong, "the output is transposed (rows and columns exchanged)", 1.0)
 
 

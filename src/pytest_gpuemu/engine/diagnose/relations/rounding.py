@@ -15,7 +15,7 @@ from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
 from pytest_gpuemu.engine.diagnose.program import record
-from pytest_gpuemu.engine.diagnose.relations.clue import clue_of, holds
+from pytest_gpuemu.engine.diagnose.relations.clue import agreed, clue_of
 from pytest_gpuemu.engine.diagnose.steps import reduced_axis
 from pytest_gpuemu.engine.op import Float64Array
 
@@ -38,7 +38,7 @@ def narrower(wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
         if dtypes.properties(dtype).unit_roundoff <= own:
             continue
         rounded = reference.astype(dtypes.numpy_dtype(dtype)).astype(np.float64)
-        if holds(wrong, rounded):
+        if agreed(wrong, rounded):
             yield clue_of("rounded", wrong, f"output = reference rounded to {dtype}", 1.0, dtype=dtype)
             return
 

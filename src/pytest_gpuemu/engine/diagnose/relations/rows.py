@@ -12,7 +12,7 @@ import numpy as np
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS, Wrong
-from pytest_gpuemu.engine.diagnose.relations.clue import EXPLAINED, clue_of
+from pytest_gpuemu.engine.diagnose.relations.clue import agreed, clue_of
 from pytest_gpuemu.engine.op import Array, Float64Array
 
 
@@ -43,8 +43,8 @@ def by_row(
         suspected[hit] = right * middle if kind == "row ratio" else right + middle
         valid = np.ones(rows.shape, dtype=bool)
         valid[hit] = np.isfinite(measured)
-        agreement = wrong.agreement(suspected.reshape(reference.shape), valid)
-        if agreement is None or agreement.explained < EXPLAINED or agreement.bits < 2 * ENOUGH_BITS:
+        agreement = agreed(wrong, suspected.reshape(reference.shape), valid)
+        if agreement is None or agreement.bits < 2 * ENOUGH_BITS:
             continue
         low, high = float(np.nanmin(middle)), float(np.nanmax(middle))
         named = _of_row(case, kind, middle[:, 0], hit, rows.shape)
