@@ -9,6 +9,7 @@ import pytest
 from traced_case import bound_of, draw, exceeding, f32
 
 from pytest_gpuemu.engine.errors import ReferenceFailed
+from pytest_gpuemu.engine.trace.traced import Traced
 
 X = draw("normal", 0, (5, 33))
 
@@ -117,3 +118,16 @@ def test_a_kernel_that_rounds_each_step_passes_under_storage_and_the_reference_c
     assert not exceeding(output, declared).any()
     assert exceeding(output, bound_of(untraceable(softmax), x=x)).any()
     assert exceeding(output * np.float16(1.25), declared).any()
+
+
+@pytest.mark.parametrize(("numbers", "traces"), [(np.array([0.0, 1.0]), 1), (None, 2)])
+def test_what_cannot_be_followed_is_tried_again_only_where_a_range_may_be_why(numbers, traces):
+    ran = []
+
+    def reference(x):
+        ran.append(isinstance(x, Traced))
+        steps = np.arange(2.0) if numbers is None else numbers
+        return np.array([float(x[0, 0]), *(x[0, 1:3] * steps)])
+
+    assert bound_of(reference, x=X).method == "fallback"
+    assert sum(ran) == traces

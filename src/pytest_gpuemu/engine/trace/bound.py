@@ -8,7 +8,6 @@ the spread of perturbed runs (engine/spread.py), the factor K (engine/tolerance.
 from __future__ import annotations
 
 import functools
-import itertools
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -35,7 +34,7 @@ from pytest_gpuemu.engine.trace.arithmetic import Arithmetic, arithmetic
 from pytest_gpuemu.engine.trace.composites import holds_traced
 from pytest_gpuemu.engine.trace.decisions import Outcome, trace_every_way
 from pytest_gpuemu.engine.trace.patching import patched
-from pytest_gpuemu.engine.trace.run import Run, Untraceable, activated
+from pytest_gpuemu.engine.trace.run import Ranges, Run, Untraceable, activated
 from pytest_gpuemu.engine.trace.structural import cast
 from pytest_gpuemu.engine.trace.traced import Traced, is_real
 from pytest_gpuemu.engine.user_code import Called, call
@@ -65,15 +64,18 @@ def error_bound(reference: Reference, case: Case, *, compute: str, time_budget_s
     deadline = time.thread_time() + time_budget_s
 
     why = ""
-    # Traced indices may be what cannot be followed: then the numbers of a range are plain ones.
-    for library, follows_ranges in itertools.product(_libraries(reference, case), (True, False)):
-        try:
-            once = functools.partial(_trace, reference, case, rules, deadline, library, follows_ranges)
-            values, errors = trace_every_way(once)
-        except Untraceable as refused:
-            why = str(refused)
-        else:
-            return Bound(values=values, errors=errors, method="trace")
+    for library in _libraries(reference, case):
+        # Traced indices may be what cannot be followed: then the numbers of a range are plain ones.
+        for ranges in (Ranges(followed=True), Ranges(followed=False)):
+            try:
+                once = functools.partial(_trace, reference, case, rules, deadline, library, ranges)
+                values, errors = trace_every_way(once)
+            except Untraceable as refused:
+                why = str(refused)
+            else:
+                return Bound(values=values, errors=errors, method="trace")
+            if not ranges.matter:
+                break
     wide = rules.operand_unit if compute in ("tf32", "storage") else 0.0
     values, errors = fallback.bound(reference, case, compute=compute, unit=rules.unit, wide=wide)
     note = (
@@ -131,11 +133,11 @@ def _trace(
     rules: Arithmetic,
     deadline: float,
     library: str,
-    follows_ranges: bool,
+    ranges: Ranges,
     flipped: int | None,
 ) -> tuple[Outcome, int]:
     """One run. Raises Untraceable for whatever goes wrong in it."""
-    run = Run(rules, deadline, flipped, follows_ranges=follows_ranges)
+    run = Run(rules, deadline, flipped, ranges=ranges)
     with np.errstate(all="ignore"):
         if library == "torch":
             called = _call_torch(run, reference, case)

@@ -101,7 +101,7 @@ def _counting(original: Function) -> Function:
     def count(*args: Any, **kwargs: Any) -> Any:
         run = active_run()
         made = original(*args, **kwargs)
-        if run is None or not run.follows_ranges or not isinstance(made, np.ndarray):
+        if run is None or not isinstance(made, np.ndarray) or not run.ranges.decide():
             return made
         return Traced(run, made, error_of(run, made), leaf=True)
 

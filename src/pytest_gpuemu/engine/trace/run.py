@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from pytest_gpuemu.engine.trace.arithmetic import Arithmetic
 
@@ -23,15 +24,29 @@ class TraceTimeout(Untraceable):
     """The trace took longer than its budget."""
 
 
+@dataclass(slots=True)
+class Ranges:
+    """What is made of arange and linspace: traced as what a kernel computes too, such as frequencies, if they
+    are followed. matter: whether a run came to anything that this decides.
+    """
+
+    followed: bool = True
+    matter: bool = False
+
+    def decide(self) -> bool:
+        """Whether they are followed, asked where that matters."""
+        self.matter = True
+        return self.followed
+
+
 class Run:
     """State of one traced run.
 
     flipped is the number of the one decision (a Python `if` on an undecided value) to take the other
-    way, or None. undecided counts the decisions met so far. follows_ranges: what is computed from
-    arange and linspace, such as frequencies, is computed by the kernel too, and traced.
+    way, or None. undecided counts the decisions met so far.
     """
 
-    __slots__ = ("arithmetic", "deadline", "flipped", "follows_ranges", "undecided")
+    __slots__ = ("arithmetic", "deadline", "flipped", "ranges", "undecided")
 
     def __init__(
         self,
@@ -39,12 +54,12 @@ class Run:
         deadline: float,
         flipped: int | None = None,
         *,
-        follows_ranges: bool = True,
+        ranges: Ranges | None = None,
     ) -> None:
         self.arithmetic = arithmetic
         self.deadline = deadline
         self.flipped = flipped
-        self.follows_ranges = follows_ranges
+        self.ranges = ranges or Ranges()
         self.undecided = 0
 
     def check_time(self) -> None:

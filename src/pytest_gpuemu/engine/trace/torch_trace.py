@@ -246,7 +246,7 @@ def _run_of(x: Any) -> Run:
 
 
 def _wrapped(run: Run, result: Any) -> Any:
-    if isinstance(result, np.ndarray) and result.dtype == bool and run.follows_ranges:
+    if isinstance(result, np.ndarray) and result.dtype == bool and run.ranges.decide():
         return arrays.from_numpy(result, "torch")
     if isinstance(result, (Traced, np.ndarray, np.generic)):
         return TracedTensor(result if isinstance(result, Traced) else Traced(run, result))
@@ -309,7 +309,7 @@ def _counting(original: Callable[..., Any]) -> Callable[..., Any]:
     def count(*args: Any, **kwargs: Any) -> Any:
         run = active_run()
         made = original(*args, **kwargs)
-        if run is None or not run.follows_ranges:
+        if run is None or not run.ranges.decide():
             return made
         value = arrays.to_numpy(made)
         return TracedTensor(Traced(run, value, error_of(run, value), leaf=True))
