@@ -23,6 +23,13 @@ class Handover:
         self.device = device
         self._copies: dict[int, DeviceCopy] = {}
 
+    @property
+    def shares_memory(self) -> bool:
+        """Whether the arrays lie in the buffers themselves."""
+        return self.library == "numpy" or (
+            self.library == "torch" and not is_copied(self.library, self.device)
+        )
+
     def arrays(self, views: Mapping[str, Array], buffers: Mapping[str, Buffer]) -> dict[str, Any]:
         """The views as arrays of the library, by name; one that has a buffer begins its torch storage where
         that says. Raises CannotRunHere as arrays.from_numpy does.

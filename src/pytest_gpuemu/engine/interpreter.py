@@ -23,8 +23,6 @@ from pytest_gpuemu.engine.verdict import Verdict
 
 _MAX_ROWS, _MAX_ELEMENTS = 2048, 2**18
 _VALUE_KINDS = ("ToleranceExceeded", "NaNDetected", "InfDetected", "InvariantViolation")
-
-
 _MODULE = "triton.runtime.interpreter"
 
 

@@ -116,7 +116,7 @@ class _HandedOver:
 
     def refresh(self) -> None:
         """Hand over again what changed in the case's buffers; arrays that share their memory are kept."""
-        if self.library != "numpy" and (self.library != "torch" or self.device is not None):
+        if not self._handover.shares_memory:
             self._inputs = self._outputs = None
             self._handover.forget()
 

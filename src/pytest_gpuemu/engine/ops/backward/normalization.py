@@ -53,6 +53,10 @@ def _axes(input: Float64Array, weight: Float64Array | None) -> tuple[tuple[int, 
     )
 
 
+def _weighted(grad_output: Float64Array, weight: Float64Array | None) -> Float64Array:
+    return grad_output if weight is None else grad_output * weight
+
+
 def layer_norm_backward(
     grad_output: Float64Array, input: Float64Array, weight: Float64Array | None, *, eps: float = 1e-5
 ) -> tuple[Float64Array, Float64Array, Float64Array]:
@@ -65,7 +69,7 @@ def layer_norm_backward(
     mean = input.sum(axis=axis, keepdims=True) / n
     variance = biased_variance(input, mean, axis) + eps
     normed = (input - mean) / np.sqrt(variance)
-    h = grad_output if weight is None else grad_output * weight
+    h = _weighted(grad_output, weight)
     inner = (
         h - h.sum(axis=axis, keepdims=True) / n - normed * ((h * normed).sum(axis=axis, keepdims=True) / n)
     )
@@ -88,7 +92,7 @@ def layer_norm_backward_as_line(
     mean = input.sum(axis=axis, keepdims=True) / n
     variance = biased_variance(input, mean, axis) + eps
     a = 1.0 / np.sqrt(variance)
-    h = grad_output if weight is None else grad_output * weight
+    h = _weighted(grad_output, weight)
     total, along = h.sum(axis=axis, keepdims=True), (h * input).sum(axis=axis, keepdims=True)
     b = (total * mean - along) * a * a * a / n
     c = -b * mean - total * a / n
@@ -118,7 +122,7 @@ def rms_norm_backward(
     """
     axis, rows, n = _axes(input, weight)
     square = np.square(input).sum(axis=axis, keepdims=True) / n + eps
-    normed, h = input / np.sqrt(square), grad_output if weight is None else grad_output * weight
+    normed, h = input / np.sqrt(square), _weighted(grad_output, weight)
     inner = h - input * ((h * input).sum(axis=axis, keepdims=True) / n) / square
     return inner / np.sqrt(square), (grad_output * normed).sum(axis=rows)
 
@@ -132,7 +136,7 @@ def rms_norm_backward_by_cube(
     """
     axis, rows, n = _axes(input, weight)
     square = np.square(input).sum(axis=axis, keepdims=True) / n + eps
-    a, h = 1.0 / np.sqrt(square), grad_output if weight is None else grad_output * weight
+    a, h = 1.0 / np.sqrt(square), _weighted(grad_output, weight)
     along = (h * input).sum(axis=axis, keepdims=True) * (a * a * a)
     return h * a - along * input / n, (grad_output * (input * a)).sum(axis=rows)
 
