@@ -11,15 +11,15 @@ from pytest_gpuemu.engine.artifacts.data import Limits, LintReport, SourceLine, 
 from pytest_gpuemu.engine.artifacts.describe import changes, describe_lint
 from pytest_gpuemu.engine.config import Policies
 
-ROOT = Path("/work/kernels")
+ROOT = Path("/src/kernels")
 LINES = (
-    SourceLine(ptx_line=20, ptx_text="\tst.local.f32 [%rd1], %f1;", file="/work/kernels/a.cu", line=7),
+    SourceLine(ptx_line=20, ptx_text="\tst.local.f32 [%rd1], %f1;", file="/src/kernels/a.cu", line=7),
     SourceLine(
         ptx_line=21,
         ptx_text="ld.local.f32 %f2, [%rd1];",
         file="/usr/include/h.cuh",
         line=3,
-        inlined_at=(("/work/kernels/a.cu", 9),),
+        inlined_at=(("/src/kernels/a.cu", 9),),
     ),
     SourceLine(ptx_line=22, ptx_text="ld.local.f32 %f3, [%rd2];"),
 )
@@ -39,7 +39,7 @@ def report(**changed) -> LintReport:
             "kernel_name": "_Z1aPf",
             "arch": "sm_80",
             "origin": "cuda",
-            "source": "/work/kernels/a.cu",
+            "source": "/src/kernels/a.cu",
             "metrics": metrics(),
             "limits": Limits(),
             "violations": (violation,),
@@ -52,7 +52,7 @@ def report(**changed) -> LintReport:
 
 
 def read_line(file: str, line: int) -> str:
-    return "  window[k] = x;\n" if (file, line) == ("/work/kernels/a.cu", 7) else ""
+    return "  window[k] = x;\n" if (file, line) == ("/src/kernels/a.cu", 7) else ""
 
 
 def described(found: LintReport, comparison=None) -> list[str]:
