@@ -18,7 +18,7 @@ from pytest_gpuemu.engine.config import Config
 from pytest_gpuemu.engine.handover import Handover
 from pytest_gpuemu.engine.judge import judge
 from pytest_gpuemu.engine.op import Array
-from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_params, with_params, with_tolerance
+from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_kwargs
 from pytest_gpuemu.engine.resolve import resolve_op
 from pytest_gpuemu.engine.verdict import Verdict
 
@@ -35,9 +35,7 @@ def own_case(
     op_name: str, before: Mapping[str, Array], params: Mapping[str, Any], seed: int, config: Config
 ) -> Case:
     """The case of these inputs for the op of that name. Raises ConfigError for what does not fit it."""
-    op = resolve_op(op_name, {}, config)
-    read = read_params(op, params)
-    op = with_tolerance(with_params(op, read), params)
+    op, read = read_kwargs(resolve_op(op_name, {}, config), params)
     return case_from_arrays(op_for_arrays(op, before), before, read, seed)
 
 

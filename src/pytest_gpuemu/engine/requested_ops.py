@@ -157,7 +157,14 @@ def has_default_dims(op: Op) -> bool:
     return op.dim_names == DEFAULT_DIMS and op.origin == "[[ops]]"
 
 
-def read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+def read_kwargs(op: Op, kwargs: Mapping[str, Any]) -> tuple[Op, dict[str, Any]]:
+    """The op with the further params and the tolerance that a request's kwargs give, and its params among
+    them. Raises ConfigError for what is no param's value, or no tolerance."""
+    params = _read_params(op, kwargs)
+    return _with_tolerance(with_params(op, params), kwargs), params
+
+
+def _read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """The params among a request's kwargs. Protocol 1 sends texts: `"-1"` and `"True"` become what they say,
     unless the param's default is a text."""
     defaults = {param.name: param.choices[0] for param in op.params}
@@ -177,7 +184,7 @@ def read_params(op: Op, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def with_tolerance(op: Op, kwargs: Mapping[str, Any]) -> Op:
+def _with_tolerance(op: Op, kwargs: Mapping[str, Any]) -> Op:
     """The op with the atol and rtol among a request's kwargs, unless these are params of its own. Raises
     ConfigError for what is no number >= 0."""
     declared = {param.name for param in op.params}

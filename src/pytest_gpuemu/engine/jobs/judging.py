@@ -20,13 +20,7 @@ from pytest_gpuemu.engine.judged import judged_body
 from pytest_gpuemu.engine.op import Array, Op
 from pytest_gpuemu.engine.protocol.requests import read_request
 from pytest_gpuemu.engine.protocol.requests.judging import SubmitOutput
-from pytest_gpuemu.engine.requested_ops import (
-    op_for_arrays,
-    read_params,
-    requested_op,
-    with_params,
-    with_tolerance,
-)
+from pytest_gpuemu.engine.requested_ops import op_for_arrays, read_kwargs, requested_op
 from pytest_gpuemu.engine.rng import generate_seed
 from pytest_gpuemu.engine.verdict import FAILED, Finding, Verdict
 from pytest_gpuemu.engine.wire_arrays import to_array, to_arrays
@@ -40,9 +34,7 @@ def judge_request(message: Mapping[str, Any], config: Config, _: Ask) -> dict[st
     seed = generate_seed() if request.seed is None else request.seed
     edits = request.edits if isinstance(request, SubmitOutput) else ""
     op = requested_op(request.op_name, overrides, config, seed)
-    kwargs = request.kwargs or {}
-    params = read_params(op, kwargs)
-    op = with_tolerance(with_params(op, params), kwargs)
+    op, params = read_kwargs(op, request.kwargs or {})
     given = None if request.inputs is None else {name: to_array(x) for name, x in request.inputs.items()}
     case, is_ours = _case_of(op, seed, edits, given, params, may_be_ours=isinstance(request, SubmitOutput))
     try:
