@@ -6,8 +6,10 @@ suspected (suspected/), whether one agrees with the output (evidence.py).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,8 @@ from pytest_gpuemu.engine.op import Array, Reference
 from pytest_gpuemu.engine.user_code import call
 
 Outputs = Mapping[str, Array]
+# The outputs of the reference as it is, for the suspicions that change these alone.
+Right = Callable[[], Outputs | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +82,11 @@ def altered(
     if op.canonical is not None:
         return _canonical(case, found)
     return found
+
+
+def unaltered(case: Case) -> Right:
+    """What the reference gives for the case itself: computed when it is first asked for, and once."""
+    return functools.cache(partial(altered, case))
 
 
 def _canonical(case: Case, outputs: Outputs) -> Outputs | None:

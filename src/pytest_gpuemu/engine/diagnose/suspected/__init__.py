@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, unaltered
 from pytest_gpuemu.engine.diagnose.program import record
 from pytest_gpuemu.engine.diagnose.suspected.borders import border_hypotheses
 from pytest_gpuemu.engine.diagnose.suspected.edges import edge_hypotheses
@@ -28,18 +28,19 @@ from pytest_gpuemu.engine.diagnose.suspected.uses import use_hypotheses
 
 def every_hypothesis(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
     """All suspected bugs of a case, the likeliest kinds first."""
+    right = unaltered(case)
     yield from input_hypotheses(case)
     yield from param_hypotheses(case)
     yield from index_hypotheses(case)
-    yield from store_hypotheses(case, wrongs)
-    yield from edge_hypotheses(case, wrongs)
+    yield from store_hypotheses(case, wrongs, right)
+    yield from edge_hypotheses(case, wrongs, right)
     steps = record(case)
     yield from step_hypotheses(case, steps)
     yield from use_hypotheses(case, steps)
     if len(wrongs) == 1:
         yield from fitted_hypotheses(case, wrongs[0], steps)
     yield from border_hypotheses(case, steps)
-    yield from loop_hypotheses(case, steps)
+    yield from loop_hypotheses(case, steps, right)
     yield from lane_hypotheses(case, steps)
-    yield from padding_hypotheses(case, steps)
+    yield from padding_hypotheses(case, steps, right)
     yield from precision_hypotheses(case, steps)

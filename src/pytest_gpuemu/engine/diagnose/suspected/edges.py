@@ -13,11 +13,11 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, Right
 from pytest_gpuemu.engine.op import Array
 
 
-def edge_hypotheses(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
+def edge_hypotheses(case: Case, wrongs: list[Wrong], right: Right) -> Iterator[Hypothesis]:
     """For each output of the shape of some inputs."""
     edges = dict.fromkeys((0.0, 1.0, -1.0))
     edges |= dict.fromkeys(float(value) for value in case.params.values() if isinstance(value, (int, float)))
@@ -37,12 +37,12 @@ def edge_hypotheses(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
                     yield Hypothesis(
                         kind="edge",
                         text=f"where {name} is {edge:g}, {wrong.name} is {what}",
-                        outputs=partial(_with_edge, case, wrong.name, here, array),
+                        outputs=partial(_with_edge, right, wrong.name, here, array),
                     )
 
 
-def _with_edge(case: Case, name: str, here: Array, array: Array) -> Outputs | None:
-    right = altered(case)
-    if right is None or name not in right or right[name].shape != here.shape:
+def _with_edge(right: Right, name: str, here: Array, array: Array) -> Outputs | None:
+    outputs = right()
+    if outputs is None or name not in outputs or outputs[name].shape != here.shape:
         return None
-    return {**right, name: np.where(here, array, right[name])}
+    return {**outputs, name: np.where(here, array, outputs[name])}

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, Right
 from pytest_gpuemu.engine.diagnose.program import Step, run_with
 from pytest_gpuemu.engine.diagnose.steps import BLOCKS, length_name, reduced_length, restricted
 
 
-def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
+def loop_hypotheses(case: Case, steps: list[Step], right: Right) -> Iterator[Hypothesis]:
     """For each length that several steps sum along: what they give where the loop over it lacks a block."""
     by_length: dict[int, int] = {}
     for step in steps:
@@ -43,10 +43,10 @@ def loop_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
                     yield Hypothesis(
                         kind=kind, text=f"the loop over {called} = {size} {text}", outputs=outputs
                     )
-    yield from _not_reset(case)
+    yield from _not_reset(case, right)
 
 
-def _not_reset(case: Case) -> Iterator[Hypothesis]:
+def _not_reset(case: Case, right: Right) -> Iterator[Hypothesis]:
     """An output that has another one added to it: the accumulator of that goes on."""
     names = [x.name for x in case.op.outputs]
     for one in names:
@@ -55,15 +55,17 @@ def _not_reset(case: Case) -> Iterator[Hypothesis]:
                 yield Hypothesis(
                     kind="accumulator",
                     text=f"the accumulator is not reset: {two} has {one} added to it",
-                    outputs=partial(_added, case, one, two),
+                    outputs=partial(_added, right, one, two),
                 )
 
 
-def _added(case: Case, one: str, two: str) -> Outputs | None:
-    right = altered(case)
-    if right is None or one not in right or two not in right or right[one].shape != right[two].shape:
+def _added(right: Right, one: str, two: str) -> Outputs | None:
+    outputs = right()
+    if outputs is None or one not in outputs or two not in outputs:
         return None
-    return {**right, two: np.asarray(right[one]) + np.asarray(right[two])}
+    if outputs[one].shape != outputs[two].shape:
+        return None
+    return {**outputs, two: np.asarray(outputs[one]) + np.asarray(outputs[two])}
 
 
 def _restricted(case: Case, size: int, chosen: slice) -> Outputs | None:

@@ -13,11 +13,11 @@ import numpy as np
 
 from pytest_gpuemu.engine.case import Case
 from pytest_gpuemu.engine.diagnose.evidence import Wrong
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, Outputs, Right
 from pytest_gpuemu.engine.op import Array
 
 
-def store_hypotheses(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
+def store_hypotheses(case: Case, wrongs: list[Wrong], right: Right) -> Iterator[Hypothesis]:
     """Each wrong output with the size of another axis or dim for the stride between its rows."""
     for wrong in wrongs:
         if len(wrong.shape) < 2 or min(wrong.shape[-2:]) < 2:
@@ -30,17 +30,17 @@ def store_hypotheses(case: Case, wrongs: list[Wrong]) -> Iterator[Hypothesis]:
             yield Hypothesis(
                 kind="axis",
                 text=f"{wrong.name} is written with {name} = {size} as the stride of a row of {columns}",
-                outputs=partial(_stored, case, wrong.name, size),
+                outputs=partial(_stored, right, wrong.name, size),
                 has_unknown=True,
                 explains_unwritten=True,
             )
 
 
-def _stored(case: Case, name: str, stride: int) -> Outputs | None:
-    right = altered(case)
-    if right is None or name not in right:
+def _stored(right: Right, name: str, stride: int) -> Outputs | None:
+    outputs = right()
+    if outputs is None or name not in outputs:
         return None
-    return {**right, name: _written(np.asarray(right[name], dtype=np.float64), stride)}
+    return {**outputs, name: _written(np.asarray(outputs[name], dtype=np.float64), stride)}
 
 
 def _written(values: Array, stride: int) -> Array:
