@@ -10,6 +10,7 @@ import argparse
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
+from pytest_gpuemu.engine.protocol import CLIENT
 from pytest_gpuemu.engine.store import StoredFailure
 
 Parsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -29,7 +30,7 @@ def add_command(commands: Parsers, name: str, run: Run, text: str, more: str = "
 
 def again(row: StoredFailure) -> str:
     """What runs a failure again, to be pasted."""
-    if row.test_id == "client":
+    if row.test_id == CLIENT:
         return f'Client().reproduce("{row.case_id}")'
     return f"pytest --gpuemu-reproduce={row.case_id}"
 
