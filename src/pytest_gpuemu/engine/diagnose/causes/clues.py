@@ -16,9 +16,11 @@ from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
 
 # In float32, rounding alone makes less than this of the largest value.
 _SLIGHT_LEAST = 2.0**-20
-# Relations of integers, which hold exactly: one plain case tells enough.
+# What is shifted is most of an output from this share on.
 _MOST = 0.5
+# Errors of rounding: at least so many, of which at least this share goes each way.
 _FEWEST, _BOTH = 8, 0.05
+# Relations of integers, which hold exactly: one plain case tells enough.
 _EXACT = {"index in block", "narrowed"}
 # How elements are wrong, where that says why by itself.
 _FROM_HOW = (
@@ -72,7 +74,7 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
     for one, clues in zip(seen, by_kind, strict=True):
         if "smooth" in clues and one.role in ("plain", "aligned"):
             return named("formula", "likely", clues["smooth"].text)
-    if "permuted" in decisive and (found := _by_permuted(seen, needs, condition)) is not None:
+    if "permuted" in decisive and (found := _by_permuted(seen, needs)) is not None:
         return found
     shifted = [one for one, found in zip(seen, by_kind, strict=True) if "shifted" in found]
     if 2 * sum(map(_is_of_most, shifted)) < len(shifted):
@@ -122,8 +124,8 @@ def _is_of_most(one: Seen) -> bool:
     return any(mask.size and mask.mean() >= _MOST for mask in masks)
 
 
-def _by_permuted(seen: Sequence[Seen], needs: Needs, condition: Condition | None) -> Suspicion | None:
-    """Values in a wrong order: where NaN is among them, or lanes beyond the end are."""
+def _by_permuted(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
+    """Values in a wrong order, where NaN is among them."""
     clue = next(clue for one in seen for clue in one.how if clue.kind == "permuted")
     values = set(seen[0].plan.values.values())
     if needs.plain is False and values & NONFINITE and clue.evidence["nan"]:

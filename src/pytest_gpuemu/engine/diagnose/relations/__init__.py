@@ -37,9 +37,9 @@ def find_relations(case: Case, wrong: Wrong, comparison: Comparison) -> list[Clu
     with np.errstate(all="ignore"):
         found = [
             *nonfinite.nonfinite(case, wrong),
-            *factors.constants(case, wrong, given, mask),
+            *factors.constants(wrong, given, mask),
             *factors.factors(case, wrong, reference),
-            *places.inputs(case, wrong, reference),
+            *places.inputs(case, wrong),
             *places.moved(wrong, reference),
             *integers.integers(wrong, comparison),
             *places.indices(case, comparison),

@@ -20,13 +20,14 @@ from pytest_gpuemu.engine.op import Array, Float64Array
 _SHARP = 2.0**-7
 
 
-def constants(case: Case, wrong: Wrong, output: Float64Array, mask: Array) -> Iterator[Clue]:
+def constants(wrong: Wrong, output: Float64Array, mask: Array) -> Iterator[Clue]:
     """All wrong elements are one number."""
     given = output[mask]
     first = given[0]
     if given.size >= 2 and np.all(given == first):
         right = wrong.reference[wrong.exceeding]
-        if np.ptp(right[np.isfinite(right)]) > 0 if np.isfinite(right).any() else False:
+        right = right[np.isfinite(right)]
+        if right.size and np.ptp(right) > 0:
             what = "zero" if first == 0 else f"{first:g}"
             kind = "zeros" if first == 0 else "constant"
             yield clue_of(kind, wrong, f"every wrong element is {what}", 1.0, value=float(first))

@@ -24,7 +24,7 @@ _FEWEST_MISPLACED = 16
 _MISPLACED, _BY_CHANCE = 0.75, 0.1
 
 
-def inputs(case: Case, wrong: Wrong, reference: Float64Array) -> Iterator[Clue]:
+def inputs(case: Case, wrong: Wrong) -> Iterator[Clue]:
     """The output holds an input, where it is wrong."""
     for name, array in case.originals.items():
         if tuple(array.shape) != wrong.shape or array.size < 2:

@@ -47,7 +47,7 @@ def by_row(
         if agreement is None or agreement.bits < 2 * ENOUGH_BITS:
             continue
         low, high = float(np.nanmin(middle)), float(np.nanmax(middle))
-        named = _of_row(case, kind, middle[:, 0], hit, rows.shape)
+        named = _of_row(case, middle[:, 0], hit, rows.shape)
         if named is None and (hit.size == 1 or high - low <= 1e-3 * abs(high)):
             continue
         of = f", which is {named}" if named else ""
@@ -64,7 +64,7 @@ def by_row(
         return
 
 
-def _of_row(case: Case, kind: str, measured: Float64Array, hit: Array, shape: tuple[int, ...]) -> str | None:
+def _of_row(case: Case, measured: Float64Array, hit: Array, shape: tuple[int, ...]) -> str | None:
     """What the factor or offset of each row is, of the same row of an input: its maximum, exp of that."""
     usable = np.isfinite(measured) & (measured != 0)
     if usable.mean() < 0.5:

@@ -16,7 +16,7 @@ from pytest_gpuemu.engine.diagnose.steps import Changes, operand_name, rank
 from pytest_gpuemu.engine.op import Array
 
 # Finite numbers that are written for -infinity.
-SENTINELS = (-1e4, -65504.0, -1e9, -1e30, -3.4028234663852886e38)
+_SENTINELS = (-1e4, -65504.0, -1e9, -1e30, -3.4028234663852886e38)
 
 
 def terms(step: Step, case: Case) -> Changes:
@@ -89,7 +89,7 @@ def masks(step: Step) -> Changes:
     yield "mask", "a mask is inverted", lambda s: np.where(~np.asarray(s.args[0], bool), *s.args[1:]), False
     for at in (1, 2):
         if rank(step.args[at]) == 0 and np.isneginf(step.args[at]):
-            for sentinel in SENTINELS:
+            for sentinel in _SENTINELS:
                 text = f"a mask writes {sentinel:g} in place of -infinity"
                 yield "init", text, partial(_with_argument, at, sentinel), True
     mask = np.asarray(condition)
