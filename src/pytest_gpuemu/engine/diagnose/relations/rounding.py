@@ -59,20 +59,15 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
         relative = error / np.maximum(np.abs(right), np.abs(given))
     if float(np.median(relative)) > _SLIGHT_OF_MOST:
         return
-    is_pointwise = all(reduced_axis(step) is None and "." not in step.name for step in record(case))
-    is_pointwise &= bool(np.ptp(given) > 0)
-    for name, array in case.originals.items():
-        if tuple(array.shape) == wrong.shape and given.size >= _FEWEST_OF_A_CURVE and is_pointwise:
-            at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
-            if _is_curve(at, given - right):
-                yield clue_of(
-                    "smooth",
-                    wrong,
-                    f"the error is small and a smooth function of {name}: another formula, not rounding",
-                    1.0,
-                    input=name,
-                )
-                return
+    if (name := _smooth_in(case, wrong, given - right)) is not None:
+        yield clue_of(
+            "smooth",
+            wrong,
+            f"the error is small and a smooth function of {name}: another formula, not rounding",
+            1.0,
+            input=name,
+        )
+        return
     yield clue_of(
         "slight",
         wrong,
@@ -82,6 +77,21 @@ def slight(case: Case, wrong: Wrong) -> Iterator[Clue]:
         count=int(given.size),
         positive=float((given > right).mean()),
     )
+
+
+def _smooth_in(case: Case, wrong: Wrong, error: Float64Array) -> str | None:
+    """The input, of those of the output's shape, that the error is a smooth function of; None where the
+    reference sums or compares, or the wrong elements are few or all one number."""
+    alike = {name: array for name, array in case.originals.items() if tuple(array.shape) == wrong.shape}
+    if not alike or error.size < _FEWEST_OF_A_CURVE or np.ptp(wrong.output[wrong.exceeding]) == 0:
+        return None
+    if any(reduced_axis(step) is not None or "." in step.name for step in record(case)):
+        return None
+    for name, array in alike.items():
+        at = np.asarray(array, dtype=np.float64).reshape(-1)[wrong.at[wrong.exceeding]]
+        if _is_curve(at, error):
+            return name
+    return None
 
 
 def _is_curve(at: Float64Array, error: Float64Array) -> bool:
