@@ -84,6 +84,20 @@ def altered(
     return found
 
 
+def with_inputs(
+    case: Case,
+    kind: str,
+    text: str,
+    inputs: Mapping[str, Array],
+    *,
+    has_unknown: bool = False,
+    any_shape: bool = False,
+) -> Hypothesis:
+    """A suspected bug that is other inputs to the same reference."""
+    outputs = partial(altered, case, inputs, any_shape=any_shape)
+    return Hypothesis(kind=kind, text=text, outputs=outputs, has_unknown=has_unknown)
+
+
 def unaltered(case: Case) -> Right:
     """What the reference gives for the case itself: computed when it is first asked for, and once."""
     return functools.cache(partial(altered, case))

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, with_inputs
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
 from pytest_gpuemu.engine.diagnose.steps import rank
 from pytest_gpuemu.engine.diagnose.suspected import memory
@@ -64,11 +64,8 @@ def _left_out(case: Case, value: float) -> Iterator[Hypothesis]:
             for place, which in ((-1, "last"), (0, "first")):
                 changed = np.array(array, dtype=np.float64)
                 changed[(slice(None),) * axis + (place,)] = value
-                yield Hypothesis(
-                    kind="loop bound",
-                    text=f"the {which} place of {x.name} along axis {axis} is left out",
-                    outputs=partial(altered, case, {x.name: changed}),
-                )
+                text = f"the {which} place of {x.name} along axis {axis} is left out"
+                yield with_inputs(case, "loop bound", text, {x.name: changed})
 
 
 def _of_step(case: Case, step: Step, text: str, change: Any, *, has_unknown: bool = False) -> Hypothesis:

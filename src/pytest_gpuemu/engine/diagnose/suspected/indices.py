@@ -5,13 +5,12 @@ Here: other indices to the same reference. Elsewhere: other values (inputs.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
+from collections.abc import Iterator
 
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, with_inputs
 from pytest_gpuemu.engine.op import Array, Input
 
 _BLOCKS = (32, 64, 128, 256, 512, 1024)
@@ -33,19 +32,21 @@ def _moved(case: Case, x: Input) -> Iterator[Hypothesis]:
     limit = _limit(case, x)
     for step in (-1, 1):
         moved = np.clip(given + step, 0, max(limit - 1, 0)).astype(given.dtype)
-        yield _with(case, "index", f"{x.name} is off by one: {x.name} {step:+d} is used", {x.name: moved})
+        yield with_inputs(
+            case, "index", f"{x.name} is off by one: {x.name} {step:+d} is used", {x.name: moved}
+        )
     for kind in ("int8", "uint8", "int16"):
         narrowed = given.astype(kind).astype(given.dtype)
         if not np.array_equal(narrowed, given):
             text = f"{x.name} is narrowed to {kind}, so that large indices wrap around"
             wrapped = np.where(narrowed < 0, narrowed + limit, narrowed).astype(given.dtype)
             for found in (narrowed, wrapped, np.clip(narrowed, 0, max(limit - 1, 0)).astype(given.dtype)):
-                yield _with(case, "index", text, {x.name: found})
+                yield with_inputs(case, "index", text, {x.name: found})
     if given.ndim == 1 and not np.array_equal(np.sort(given), given):
-        yield _with(case, "index", f"{x.name} is sorted before it is used", {x.name: np.sort(given)})
+        yield with_inputs(case, "index", f"{x.name} is sorted before it is used", {x.name: np.sort(given)})
     if x.ignore is not None and (given == x.ignore).any():
         counted = np.where(given == x.ignore, 0, given).astype(given.dtype)
-        yield _with(case, "index", f"ignored entries of {x.name} are counted", {x.name: counted})
+        yield with_inputs(case, "index", f"ignored entries of {x.name} are counted", {x.name: counted})
 
 
 def _special(case: Case, x: Input) -> Iterator[Hypothesis]:
@@ -63,10 +64,10 @@ def _special(case: Case, x: Input) -> Iterator[Hypothesis]:
                 if str(dim) == str(x.of) and array.shape[axis] > index:
                     changed = array.copy()
                     changed[(slice(None),) * axis + (index,)] = 0
-                    yield _with(case, "index", text, {other.name: changed})
+                    yield with_inputs(case, "index", text, {other.name: changed})
             if array.shape == given.shape:
                 changed = np.where(given == index, 0, array).astype(array.dtype)
-                yield _with(case, "index", text, {other.name: changed})
+                yield with_inputs(case, "index", text, {other.name: changed})
 
 
 def _doubled(case: Case, x: Input) -> Iterator[Hypothesis]:
@@ -87,18 +88,12 @@ def _doubled(case: Case, x: Input) -> Iterator[Hypothesis]:
             done.add(kept.size)
             changed = {x.name: given[kept], **{name: case.originals[name][kept] for name in beside}}
             text = f"of equal entries of {x.name} within a block of {block} one counts"
-            yield Hypothesis(
-                kind="lost update",
-                text=text,
-                outputs=partial(altered, case, changed, any_shape=True),
-            )
+            yield with_inputs(case, "lost update", text, changed, any_shape=True)
         length = -(-given.size // block) * block
         if not beside and length != given.size:
             padded = np.concatenate([given, np.zeros(length - given.size, given.dtype)])
             text = f"the lanes from {given.size} up to {length} of {x.name} count as index 0"
-            yield Hypothesis(
-                kind="tail", text=text, outputs=partial(altered, case, {x.name: padded}, any_shape=True)
-            )
+            yield with_inputs(case, "tail", text, {x.name: padded}, any_shape=True)
 
 
 def _last_of_each(values: Array) -> Array:
@@ -112,7 +107,3 @@ def _limit(case: Case, x: Input) -> int:
     if x.of is not None:
         return int(x.of.evaluate(case.plan.dims))
     return int(case.originals[x.name].max(initial=0)) + 1
-
-
-def _with(case: Case, kind: str, text: str, inputs: Mapping[str, Array]) -> Hypothesis:
-    return Hypothesis(kind=kind, text=text, outputs=partial(altered, case, inputs))

@@ -8,12 +8,11 @@ group or in part. Elsewhere: the memory that wrong strides read (memory.py), ind
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 import numpy as np
 
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered, with_inputs
 from pytest_gpuemu.engine.diagnose.suspected import memory
 from pytest_gpuemu.engine.op import Array, Input
 
@@ -43,10 +42,10 @@ def _misread(case: Case) -> Iterator[Hypothesis]:
             if phrase == "as if it were contiguous":
                 dense[name] = found
             kind = "axis" if "exchanged" in phrase else "strides"
-            yield _with(case, kind, f"{name} is read {phrase}", {name: found}, has_unknown=True)
+            yield with_inputs(case, kind, f"{name} is read {phrase}", {name: found}, has_unknown=True)
     if len(dense) > 1:
         text = "the inputs are read as if they were contiguous"
-        yield _with(case, "strides", text, dense, has_unknown=True)
+        yield with_inputs(case, "strides", text, dense, has_unknown=True)
 
 
 def _operands(case: Case) -> Iterator[Hypothesis]:
@@ -58,15 +57,15 @@ def _operands(case: Case) -> Iterator[Hypothesis]:
             if arrays[one].shape != arrays[two].shape or arrays[one].dtype != arrays[two].dtype:
                 continue
             exchanged = {one: arrays[two], two: arrays[one]}
-            yield _with(case, "operand", f"{one} and {two} are exchanged", exchanged)
-            yield _with(case, "operand", f"{one} is used in place of {two}", {two: arrays[one]})
-            yield _with(case, "operand", f"{two} is used in place of {one}", {one: arrays[two]})
+            yield with_inputs(case, "operand", f"{one} and {two} are exchanged", exchanged)
+            yield with_inputs(case, "operand", f"{one} is used in place of {two}", {two: arrays[one]})
+            yield with_inputs(case, "operand", f"{two} is used in place of {one}", {one: arrays[two]})
     for name in names:
         array = arrays[name]
         if len(names) > 1:
             for value, text in ((0, "is forgotten, or taken as 0"), (1, "is forgotten, or taken as 1")):
-                yield _with(case, "operand", f"{name} {text}", {name: np.full_like(array, value)})
-        yield _with(case, "sign", f"the sign of {name} is wrong", {name: -array.astype(np.float64)})
+                yield with_inputs(case, "operand", f"{name} {text}", {name: np.full_like(array, value)})
+        yield with_inputs(case, "sign", f"the sign of {name} is wrong", {name: -array.astype(np.float64)})
 
 
 def _rearranged(case: Case) -> Iterator[Hypothesis]:
@@ -79,15 +78,17 @@ def _rearranged(case: Case) -> Iterator[Hypothesis]:
         if ndim >= 2:
             swapped = np.swapaxes(array, -1, -2)
             text = f"{x.name} is read with its last two axes exchanged"
-            yield _with(case, "axis", text, {x.name: np.ascontiguousarray(swapped).reshape(array.shape)})
+            yield with_inputs(
+                case, "axis", text, {x.name: np.ascontiguousarray(swapped).reshape(array.shape)}
+            )
         for axis in range(ndim):
             if array.shape[axis] < 2:
                 continue
             text = f"{x.name} is read in reverse along axis {axis}"
-            yield _with(case, "axis", text, {x.name: np.ascontiguousarray(np.flip(array, axis))})
+            yield with_inputs(case, "axis", text, {x.name: np.ascontiguousarray(np.flip(array, axis))})
             for step in (1, -1):
                 text = f"{x.name} is read one place off along axis {axis}"
-                yield _with(case, "index", text, {x.name: np.roll(array, step, axis=axis)})
+                yield with_inputs(case, "index", text, {x.name: np.roll(array, step, axis=axis)})
         for axis, dim in enumerate(x.dims):
             factors = [case.plan.dims[part] for part in dim.names if part in case.plan.dims]
             if len(factors) == 2 and min(factors) > 1 and array.shape[axis] == factors[0] * factors[1]:
@@ -111,10 +112,10 @@ def _grouped(case: Case) -> Iterator[Hypothesis]:
             at = np.arange(array.size)
             by_group = at // (array.size // count), f"by its group, of {name} = {count}"
             for places, text in (by_group, (at % count, f"modulo {name} = {count}")):
-                yield _with(case, "axis", f"{x.name} is taken {text}", {x.name: array[places]})
+                yield with_inputs(case, "axis", f"{x.name} is taken {text}", {x.name: array[places]})
         if array.size > 1:
             text = f"one value of {x.name} is used for all"
-            yield _with(case, "operand", text, {x.name: np.full_like(array, array[0])})
+            yield with_inputs(case, "operand", text, {x.name: np.full_like(array, array[0])})
     for one in case.op.inputs:
         for two in case.op.inputs:
             if one.kind == two.kind == "values":
@@ -130,12 +131,12 @@ def _parts(case: Case) -> Iterator[Hypothesis]:
         if array.dtype.kind == "i" and array.itemsize < 8 and (array < 0).any():
             unsigned = array.astype(np.int64) + (array < 0) * 2 ** (8 * array.itemsize)
             text = f"{x.name} is read without its sign, as uint{8 * array.itemsize}"
-            yield _with(case, "dtype", text, {x.name: unsigned})
+            yield with_inputs(case, "dtype", text, {x.name: unsigned})
         for axis in range(array.ndim if array.ndim > 1 else 0):
             if array.shape[axis] > 1:
                 first = np.broadcast_to(np.take(array, [0], axis=axis), array.shape)
                 text = f"the first place of {x.name} along axis {axis} is used for all"
-                yield _with(case, "operand", text, {x.name: first.copy()})
+                yield with_inputs(case, "operand", text, {x.name: first.copy()})
 
 
 def _heads(case: Case, one: Input, two: Input) -> Iterator[Hypothesis]:
@@ -151,7 +152,7 @@ def _heads(case: Case, one: Input, two: Input) -> Iterator[Hypothesis]:
         ):
             alike = [x for x in case.op.inputs if axis < len(x.dims) and str(x.dims[axis]) == str(few)]
             changed = {x.name: np.take(case.originals[x.name], places, axis=axis) for x in alike}
-            yield _with(
+            yield with_inputs(
                 case, "head mapping", f"the group of a head of {one.name} is its number {text}", changed
             )
 
@@ -165,7 +166,7 @@ def _clamped(case: Case) -> Iterator[Hypothesis]:
         for bound in _BOUNDS:
             if (np.abs(array) > bound).any():
                 text = f"{x.name} is limited to {-bound:g} .. {bound:g}"
-                yield _with(case, "clamp", text, {x.name: np.clip(array, -bound, bound)})
+                yield with_inputs(case, "clamp", text, {x.name: np.clip(array, -bound, bound)})
 
 
 def _regrouped(case: Case, name: str, axis: int, factors: list[int], dim: str) -> Iterator[Hypothesis]:
@@ -185,9 +186,3 @@ def _regrouped(case: Case, name: str, axis: int, factors: list[int], dim: str) -
         }
 
     yield Hypothesis(kind="head mapping", text=text, outputs=outputs)
-
-
-def _with(
-    case: Case, kind: str, text: str, inputs: Mapping[str, Array], *, has_unknown: bool = False
-) -> Hypothesis:
-    return Hypothesis(kind=kind, text=text, outputs=partial(altered, case, inputs), has_unknown=has_unknown)

@@ -1,7 +1,7 @@
 """Suspicions of a value that is rounded to a narrow dtype on its way.
 
-Here: an input or one step of the reference rounded. Elsewhere: the
-output itself rounded (relations/), the other suspicions (one_step.py).
+Here: an input or one step of the reference rounded. Elsewhere: the output itself rounded (relations/), the
+other suspicions (one_step.py).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from pytest_gpuemu.engine import dtypes
 from pytest_gpuemu.engine.case import Case
-from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, altered
+from pytest_gpuemu.engine.diagnose.hypothesis import Hypothesis, with_inputs
 from pytest_gpuemu.engine.diagnose.program import Step, at_step, run_with
 from pytest_gpuemu.engine.diagnose.steps import described
 
@@ -27,11 +27,8 @@ def precision_hypotheses(case: Case, steps: list[Step]) -> Iterator[Hypothesis]:
         for x in case.op.inputs:
             if x.kind == "values" and dtypes.is_floating(case.plan.dtypes[x.name]):
                 rounded = dtypes.round_to(dtypes.to_float64(case.originals[x.name]), dtype)
-                yield Hypothesis(
-                    kind="precision",
-                    text=f"{x.name} is rounded to {dtype}",
-                    outputs=partial(altered, case, {x.name: rounded}),
-                )
+                text = f"{x.name} is rounded to {dtype}"
+                yield with_inputs(case, "precision", text, {x.name: rounded})
         for step in steps:
             if not isinstance(step.result, (np.ndarray, np.generic)) or step.result.dtype.kind != "f":
                 continue
