@@ -53,15 +53,24 @@ class Mutant:
 
     @property
     def kernel(self) -> Kernel:
-        return _mutated(self.control.kernel, self.old, self.new)
+        return kernel_with(self)
+
+
+def kernel_with(*mutants: Mutant) -> Kernel:
+    """A control with the edits of one or more of its mutants. Raises ValueError where a text to replace does
+    not occur once.
+    """
+    return _edited(mutants[0].control.kernel, tuple((mutant.old, mutant.new) for mutant in mutants))
 
 
 @cache
-def _mutated(kernel: Kernel, old: str, new: str) -> Kernel:
+def _edited(kernel: Kernel, edits: tuple[tuple[str, str], ...]) -> Kernel:
     source = textwrap.dedent(inspect.getsource(kernel))
-    if source.count(old) != 1:
-        raise ValueError(f"{kernel.__name__}: {old!r} occurs {source.count(old)} times, not once")
+    for old, new in edits:
+        if source.count(old) != 1:
+            raise ValueError(f"{kernel.__name__}: {old!r} occurs {source.count(old)} times, not once")
+        source = source.replace(old, new)
     scope: dict[str, Any] = dict(kernel.__globals__)
-    exec(compile(source.replace(old, new), f"<{kernel.__name__} mutant>", "exec"), scope)
-    mutated: Kernel = scope[kernel.__name__]
-    return mutated
+    exec(compile(source, f"<{kernel.__name__} mutant>", "exec"), scope)
+    edited: Kernel = scope[kernel.__name__]
+    return edited

@@ -6,14 +6,12 @@ Here: running mutants through the engine, and mutants with two bugs. Elsewhere: 
 
 from __future__ import annotations
 
-import inspect
-import textwrap
 from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
 from benchmarks.detection.campaign import op_of
-from benchmarks.detection.corpus import Mutant
+from benchmarks.detection.corpus import Mutant, kernel_with
 
 from pytest_gpuemu.engine.case import make_case
 from pytest_gpuemu.engine.coverage import campaign_seeds
@@ -62,23 +60,9 @@ def pairs_of(mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, Mutant]]:
             yield from ((first, second) for first, second in ((one, two), (two, one)) if _both(first, second))
 
 
-def with_both(first: Mutant, second: Mutant) -> Kernel:
-    """The kernel with both bugs. Raises ValueError where an edit does not find its place once."""
-    kernel = first.control.kernel
-    source = textwrap.dedent(inspect.getsource(kernel))
-    for mutant in (first, second):
-        if source.count(mutant.old) != 1:
-            raise ValueError(f"{mutant.name}: its place is there {source.count(mutant.old)} times, not once")
-        source = source.replace(mutant.old, mutant.new)
-    scope: dict[str, Any] = dict(kernel.__globals__)
-    exec(compile(source, f"<{kernel.__name__} with two bugs>", "exec"), scope)
-    both: Kernel = scope[kernel.__name__]
-    return both
-
-
 def _both(first: Mutant, second: Mutant) -> bool:
     try:
-        with_both(first, second)
+        kernel_with(first, second)
     except ValueError:  # the second edits what the first has replaced
         return False
     return True

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from benchmarks.detection.corpus import Mutant
+from benchmarks.detection.corpus import Mutant, kernel_with
 from benchmarks.minimize.best import smallest_failing
-from benchmarks.minimize.failing import failing_seeds, failure_of, small_op, with_both
+from benchmarks.minimize.failing import failing_seeds, failure_of, small_op
 
 from pytest_gpuemu.engine.minimize import minimize
 from pytest_gpuemu.engine.minimize.attempts import elements
@@ -85,7 +85,7 @@ def measure(mutant: Mutant, master: int) -> Row | None:
 
 def measure_pair(first: Mutant, second: Mutant, master: int) -> Pair | None:
     """A failure of both bugs together that the second alone does not show; None where there is none."""
-    op, kernel = small_op(first), with_both(first, second)
+    op, kernel = small_op(first), kernel_with(first, second)
     for seed in failing_seeds(op, first.kernel, master):
         failure = failure_of(op, kernel, str(seed))
         if failure is None or failure_of(op, second.kernel, str(seed)) is not None:

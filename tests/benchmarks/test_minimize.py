@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from benchmarks.detection.corpus import kernel_with
 from benchmarks.detection.kernels import MUTANTS
 from benchmarks.minimize.__main__ import details, inserted, table
 from benchmarks.minimize.best import smallest_failing
-from benchmarks.minimize.failing import failure_of, pairs_of, with_both
+from benchmarks.minimize.failing import failure_of, pairs_of
 from benchmarks.minimize.measure import Pair, Row
 
 from pytest_gpuemu.engine.define import define_op
@@ -47,8 +48,8 @@ def test_a_kernel_of_two_mutants_has_both_bugs():
     op = define_op("max", reference=lambda x: x.max(axis=-1), schema="x[rows,cols] -> [rows]")
 
     assert first.control is second.control
-    assert with_both(first, second) is not first.kernel
-    assert failure_of(op, with_both(first, second), "3~rows=2,cols=5,values=one_signed") == failure_of(
+    assert kernel_with(first, second) is not first.kernel
+    assert failure_of(op, kernel_with(first, second), "3~rows=2,cols=5,values=one_signed") == failure_of(
         op, first.kernel, "3~rows=2,cols=5,values=one_signed"
     )
 
