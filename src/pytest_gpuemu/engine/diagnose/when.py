@@ -55,17 +55,14 @@ def candidates(op: Op, failed: Sequence[Plan], passed: Sequence[Plan]) -> Iterat
     ranked: list[tuple[float, float, tuple[Term, ...]]] = [
         (count, term.cost, (term,)) for count, term in holding if count <= most.get(term.kind, most["other"])
     ]
-    useful = [term for count, term in holding if count < len(passed)][:_MOST_TERMS_JOINED]
+    useful = [(count, term) for count, term in holding if count < len(passed)][:_MOST_TERMS_JOINED]
     if len(failed) < _FEWEST_FAILING_OF_TWO:
         useful = []
-    for one, two in combinations(useful, 2):
+    for (with_one, one), (with_two, two) in combinations(useful, 2):
         if one.kind == two.kind and one.kind in ("multiple", "layout", "values", "dtype"):
             continue
         count = counted((one, two), failed, passed).passing_with
-        alone = min(
-            counted((one,), failed, passed).passing_with, counted((two,), failed, passed).passing_with
-        )
-        if count <= most["other"] and alone - count >= _FEWEST_EXPLAINED:
+        if count <= most["other"] and min(with_one, with_two) - count >= _FEWEST_EXPLAINED:
             ranked.append((count, 3.0 + one.cost + two.cost, (one, two)))
     ranked.sort(key=lambda entry: (entry[0] + entry[1], entry[1]))
     seen = set()
