@@ -48,8 +48,7 @@ def read(
 
 def true_strides(case: Case, name: str) -> Strides:
     """The strides that the kernel was given, in elements."""
-    array = case.inputs[name]
-    return tuple(stride // array.itemsize for stride in array.strides)
+    return _strides_of(case.inputs[name])
 
 
 def contiguous_strides(shape: Sequence[int]) -> Strides:
@@ -88,10 +87,14 @@ def wrong_strides(case: Case, name: str) -> Iterator[tuple[str, Strides]]:
             for axis in range(len(shape)):
                 one = (*right[:axis], theirs[axis], *right[axis + 1 :])
                 yield from new(f"with the stride of {other} along axis {axis}", one)
-    for output, array in case.output_buffers.items():
-        theirs = tuple(stride // array.view.itemsize for stride in array.view.strides)
+    for output, buffer in case.output_buffers.items():
+        theirs = _strides_of(buffer.view)
         if len(theirs) == len(right):
             yield from new(f"with the strides of {output}", theirs)
+
+
+def _strides_of(array: Array) -> Strides:
+    return tuple(stride // array.itemsize for stride in array.strides)
 
 
 def _effective(shape: Sequence[int], strides: Strides) -> Strides:
