@@ -19,7 +19,7 @@ from pytest_gpuemu.engine.plan import Plan
 # Common blocks first: of several that the cases do not tell apart the first is tried first.
 _MODULI = (32, 64, 128, 16, 256, 8, 512, 1024, 4, 2)
 _MODULI_OF_A_PRODUCT = (1024, 512, 256, 128, 64, 32)
-_NONFINITE = ("nonfinite", "nonfinite_rows")
+NONFINITE = frozenset({"nonfinite", "nonfinite_rows"})
 _PLAIN_LAYOUTS = ("contiguous", "offset")
 _NEAR_LAYOUTS = ("contiguous", "strided", "transposed", "offset")
 _ORDINARY = ("normal", "uniform")
@@ -237,7 +237,7 @@ def _has_values(name: str, distribution: str, plan: Plan) -> bool:
 
 
 def _has_nonfinite(plan: Plan) -> bool:
-    return any(name in _NONFINITE for name in plan.values.values())
+    return any(name in NONFINITE for name in plan.values.values())
 
 
 def _has_param(name: str, choice: Any, plan: Plan) -> bool:

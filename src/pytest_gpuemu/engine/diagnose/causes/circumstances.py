@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pytest_gpuemu.engine.diagnose.causes.names import named
-from pytest_gpuemu.engine.diagnose.causes.seen import NONFINITE, TAILS, Needs, Seen
+from pytest_gpuemu.engine.diagnose.causes.seen import MADE, TAILS, Needs, Seen
 from pytest_gpuemu.engine.diagnose.diagnosis import Clue, Condition, Suspicion
+from pytest_gpuemu.engine.diagnose.terms import NONFINITE
 
 # Offsets of so many bits end here.
 _BORDERS_OF_INDICES = {127, 128, 255, 256, 32767, 32768, 65535, 65536}
@@ -31,7 +32,7 @@ def by_needs(seen: Sequence[Seen], needs: Needs, how: Mapping[str, Clue]) -> Sus
     if needs.alone == {"dtype"} and "slight" in how:
         return named("precision", "likely", f"small errors, for {seen[0].plan.dtype} alone")
     if needs.alone == {"values"}:
-        made = {"nan made", "inf made"} & set(how)
+        made = MADE & set(how)
         is_number = {"constant", "sentinel"} & set(how)  # which is no loss of digits
         if (
             not made

@@ -11,8 +11,9 @@ from typing import Any
 
 from pytest_gpuemu.engine.diagnose.causes.circumstances import by_condition, by_needs
 from pytest_gpuemu.engine.diagnose.causes.names import named
-from pytest_gpuemu.engine.diagnose.causes.seen import NONFINITE, TAILS, Needs, Seen
+from pytest_gpuemu.engine.diagnose.causes.seen import MADE, TAILS, Needs, Seen
 from pytest_gpuemu.engine.diagnose.diagnosis import Condition, Suspicion
+from pytest_gpuemu.engine.diagnose.terms import NONFINITE
 
 # In float32, rounding alone makes less than this of the largest value.
 _SLIGHT_LEAST = 2.0**-20
@@ -93,7 +94,7 @@ def by_clues(seen: Sequence[Seen], needs: Needs, condition: Condition | None) ->
     if "zeros" in decisive and TAILS & set(where):
         return named("unwritten", "likely", where[min(TAILS & set(where))].text, how["zeros"].text)
     # In other cases float16 may overflow.
-    makes_nonfinite = bool({"nan made", "inf made"} & set(by_kind[0] if plain is None else plain))
+    makes_nonfinite = bool(MADE & set(by_kind[0] if plain is None else plain))
     if "slight" in decisive and not makes_nonfinite:
         hints = [hint for one in seen for hint in one.verdict.hints]
         if any("less stable form" in hint for hint in hints) and needs.plain is not True:

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from pytest_gpuemu.engine.diagnose.causes.names import PRIORITY, named
-from pytest_gpuemu.engine.diagnose.causes.seen import Needs, Seen
+from pytest_gpuemu.engine.diagnose.causes.seen import MADE, Needs, Seen
 from pytest_gpuemu.engine.diagnose.diagnosis import Suspicion
 from pytest_gpuemu.engine.diagnose.evidence import ENOUGH_BITS
 from pytest_gpuemu.engine.diagnose.search import Shown
@@ -56,7 +56,7 @@ def by_weakly_shown(seen: Sequence[Seen], needs: Needs) -> Suspicion | None:
     if len(weak) < 2:
         return None
     common = set.intersection(*map(set, weak))
-    if any({"nan made", "inf made"} & {clue.kind for clue in one.how} for one in seen if one.searched):
+    if any(clue.kind in MADE for one in searched for clue in one.how):
         common -= _NEED_NUMBERS
     common = {kind for kind in common if sum(found[kind].agreement.bits for found in weak) >= ENOUGH_BITS}
     if not 0 < len(common) <= _MOST_WEAK:

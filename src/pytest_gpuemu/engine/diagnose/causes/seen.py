@@ -13,8 +13,9 @@ from pytest_gpuemu.engine.diagnose.search import Shown
 from pytest_gpuemu.engine.plan import Plan
 from pytest_gpuemu.engine.verdict import Verdict
 
-NONFINITE = {"nonfinite", "nonfinite_rows"}
 TAILS = {"tail", "last", "flat tail"}
+# Relations of elements that should be finite numbers.
+MADE = {"nan made", "inf made"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
