@@ -8,15 +8,24 @@ from pytest_gpuemu.engine.diagnose.evidence import wrong_outputs
 from pytest_gpuemu.engine.diagnose.relations import find_relations
 from pytest_gpuemu.engine.judge import judge
 
+PLAIN = {
+    "dims": {"M": [24], "N": [24]},
+    "dtypes": ["float32"],
+    "layouts": ["contiguous"],
+    "values": ["normal"],
+}
 ADD = define_op(
     "offset_add",
     reference=lambda x, bias: x + bias,
     schema="x[M,N], bias[N] -> [M,N]",
-    dims={"M": [24], "N": [24]},
-    dtypes=["float32"],
-    layouts=["contiguous"],
-    values=["normal"],
+    **PLAIN,
 )
+
+
+def clues_of(case, output):
+    verdict = judge(case, output)
+    (wrong,) = wrong_outputs(verdict)
+    return find_relations(case, wrong, verdict.comparisons[0])
 
 
 def relations(change, op=ADD, seed=5):
@@ -24,9 +33,7 @@ def relations(change, op=ADD, seed=5):
     case = make_case(op, seed)
     right = sum(case.originals.values()).astype(np.float32)
     with np.errstate(all="ignore"):
-        verdict = judge(case, np.ascontiguousarray(change(right.copy(), case), dtype=np.float32))
-    (wrong,) = wrong_outputs(verdict)
-    return find_relations(case, wrong, verdict.comparisons[0])
+        return clues_of(case, np.ascontiguousarray(change(right.copy(), case), dtype=np.float32))
 
 
 def kinds(change):
@@ -72,19 +79,14 @@ ROUND = define_op(
     "to_int",
     reference=lambda x: np.rint(x),
     schema="x[M,N] -> y[M,N]",
-    dims={"M": [24], "N": [24]},
-    dtypes=["float32"],
     outputs={"y": {"dtype": "int32"}},
-    layouts=["contiguous"],
-    values=["normal"],
+    **PLAIN,
 )
 
 
 def relations_of(op, kernel, seed=5):
     case = make_case(op, seed)
-    verdict = judge(case, kernel(case.inputs["x"]))
-    (wrong,) = wrong_outputs(verdict)
-    return find_relations(case, wrong, verdict.comparisons[0])
+    return clues_of(case, kernel(case.inputs["x"]))
 
 
 def test_integers_that_are_one_nearer_to_zero_are_rounded_towards_it():
@@ -128,10 +130,7 @@ def test_a_finite_number_in_the_place_of_infinity_is_told():
         "mask",
         reference=lambda x: np.where(x > 0, x, -np.inf),
         schema="x[M,N] -> y[M,N]",
-        dims={"M": [24], "N": [24]},
-        dtypes=["float32"],
-        layouts=["contiguous"],
-        values=["normal"],
+        **PLAIN,
     )
 
     found = relations_of(op, lambda x: np.where(x > 0, x, np.float32(-1e9)))
@@ -151,10 +150,7 @@ def test_small_errors_that_leave_no_digit_are_no_rounding():
         "beside",
         reference=lambda x: beside_a_large_one(np.array(x), 1.0),
         schema="x[M,N] -> y[M,N]",
-        dims={"M": [24], "N": [24]},
-        dtypes=["float32"],
-        layouts=["contiguous"],
-        values=["normal"],
+        **PLAIN,
     )
 
     coarse = relations_of(op, lambda x: beside_a_large_one(x, np.float32(3.0)))
@@ -171,10 +167,7 @@ def test_rounding_of_values_that_repeat_is_no_curve():
         "silu_times",
         reference=lambda x: x / (1 + np.exp(-x)),
         schema="x[M,N] -> y[M,N]",
-        dims={"M": [24], "N": [24]},
-        dtypes=["float32"],
-        layouts=["contiguous"],
-        values=["normal"],
+        **PLAIN,
     )
 
     def rounded(x):
@@ -193,10 +186,7 @@ def test_rows_of_zeros_that_are_wrong_are_told():
         "normed",
         reference=lambda x: x / np.maximum(np.abs(x).max(axis=1, keepdims=True), 1e-6) + 1,
         schema="x[M,N] -> y[M,N]",
-        dims={"M": [24], "N": [24]},
-        dtypes=["float32"],
-        layouts=["contiguous"],
-        values=["normal"],
+        **PLAIN,
     )
     case = make_case(op, 5)
     case.inputs["x"][3:5] = 0
@@ -206,9 +196,7 @@ def test_rows_of_zeros_that_are_wrong_are_told():
         y = x / np.maximum(np.abs(x).max(axis=1, keepdims=True), np.float32(1e-6)) + 1
         return np.where(np.any(x != 0, axis=1, keepdims=True), y, np.float32(0))
 
-    verdict = judge(case, without_eps(case.inputs["x"]))
-    (wrong,) = wrong_outputs(verdict)
-    found = [clue.kind for clue in find_relations(case, wrong, verdict.comparisons[0])]
+    found = [clue.kind for clue in clues_of(case, without_eps(case.inputs["x"]))]
 
     assert "zero rows" in found
     assert "at value" not in found
