@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from benchmarks.detection.campaign import op_of
 from benchmarks.detection.corpus import Mutant
@@ -96,6 +97,7 @@ def measure(mutant: Mutant, group: str, master: int) -> Row:
     if campaign.first is None:
         campaign = run_campaign(mutant, op_of(mutant), master)
     op, runs = campaign.op, 0
+    row = partial(Row, group=group, kernel=mutant.name, bug=mutant.bug)
 
     def run(case_id: str, prepare: Callable[[], object] | None = None) -> Observed | None:
         nonlocal runs
@@ -104,7 +106,7 @@ def measure(mutant: Mutant, group: str, master: int) -> Row:
 
     first = None if campaign.first is None else observe(mutant, op, campaign.first, hints=True)
     if first is None or not first.verdict.failed:
-        return _row(mutant, group, None, None, "not found", [], 0, 0.0)
+        return row(suspicion=None, certainty=None, verdict="not found", lines=[], runs=0, seconds=0.0)
     started = time.thread_time()
     diagnosis = investigate(
         first.case,
@@ -116,30 +118,12 @@ def measure(mutant: Mutant, group: str, master: int) -> Row:
     )
     seconds = time.thread_time() - started
     said = diagnosis.suspicion
-    if said is None:
-        return _row(mutant, group, None, None, "silent", diagnosis.lines(), runs, seconds)
-    verdict = "right" if is_right(mutant, said.kind) else "wrong"
-    return _row(mutant, group, said.kind, said.certainty, verdict, diagnosis.lines(), runs, seconds)
-
-
-def _row(
-    mutant: Mutant,
-    group: str,
-    suspicion: str | None,
-    certainty: str | None,
-    verdict: str,
-    lines: list[tuple[str, str]],
-    runs: int,
-    seconds: float,
-) -> Row:
-    return Row(
-        group=group,
-        kernel=mutant.name,
-        bug=mutant.bug,
-        suspicion=suspicion,
-        certainty=certainty,
+    verdict = "silent" if said is None else "right" if is_right(mutant, said.kind) else "wrong"
+    return row(
+        suspicion=None if said is None else said.kind,
+        certainty=None if said is None else said.certainty,
         verdict=verdict,
-        lines=lines,
+        lines=diagnosis.lines(),
         runs=runs,
         seconds=seconds,
     )
